@@ -1,0 +1,1 @@
+"""What runs in an evaluator pod: fetch brings artefacts in, the runner holds the models, the referee judges."""
