@@ -1,0 +1,85 @@
+"""The resources as frozen models, and the CRDs generated from them. Imports nothing of ours."""
+
+from .artefact import Artefact, Purpose, Technique
+from .base import API_VERSION, EXIT_CODES, GROUP, VERSION, Outcome
+from .conditions import Condition, ConditionType, carry_over
+from .evaluation import (
+    Check,
+    CheckRecord,
+    Claim,
+    ControlRecord,
+    Decision,
+    EvaluationPlan,
+    EvaluationResult,
+    Flip,
+    GateRecord,
+    PlannedPack,
+    Power,
+    Progress,
+    Reason,
+    Slice,
+    Subject,
+)
+from .pack import DataFile, ScenarioPack, Task
+from .policy import Enforcement, GateSpec, Metric, Tier, Underpowered, ValidationPolicy
+from .pool import AcceleratorPool
+from .report import ReportSpec, ValidationReport
+from .validation import (
+    CompressionValidation,
+    Intent,
+    ReleaseMode,
+    ReleaseOutcome,
+    ReleaseStatus,
+    TrafficWrite,
+    ValidationStatus,
+    VerdictStatus,
+)
+
+__all__ = [
+    "API_VERSION",
+    "EXIT_CODES",
+    "GROUP",
+    "VERSION",
+    "AcceleratorPool",
+    "Artefact",
+    "Check",
+    "CheckRecord",
+    "Claim",
+    "CompressionValidation",
+    "Condition",
+    "ConditionType",
+    "ControlRecord",
+    "DataFile",
+    "Decision",
+    "Enforcement",
+    "EvaluationPlan",
+    "EvaluationResult",
+    "Flip",
+    "GateRecord",
+    "GateSpec",
+    "Intent",
+    "Metric",
+    "Outcome",
+    "PlannedPack",
+    "Power",
+    "Progress",
+    "Purpose",
+    "Reason",
+    "ReleaseMode",
+    "ReleaseOutcome",
+    "ReleaseStatus",
+    "ReportSpec",
+    "ScenarioPack",
+    "Slice",
+    "Subject",
+    "Task",
+    "Technique",
+    "Tier",
+    "TrafficWrite",
+    "Underpowered",
+    "ValidationPolicy",
+    "ValidationReport",
+    "ValidationStatus",
+    "VerdictStatus",
+    "carry_over",
+]

@@ -1,0 +1,71 @@
+"""ScenarioPack: a locked, versioned set of items with the slices it can be cut into."""
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field
+
+from .base import Digest, Label, Model, ObjectMeta, Uri
+from .markers import list_map, rules
+
+
+class Task(StrEnum):
+    """What the models do; later work adds Regression, Embedding and Generation."""
+
+    CLASSIFICATION = "Classification"
+
+
+class DataFile(Model):
+    """One data file of a pack."""
+
+    model_config = {
+        "json_schema_extra": rules(
+            ("has(self.digest)", "digest is required in a cluster: `paritygate digest FILE` prints it")
+        )
+    }
+
+    uri: Uri = Field(
+        description="s3://, pvc://CLAIM/PATH, ...; relative to the pack's file only in `paritygate check`."
+    )
+    digest: Digest | None = Field(
+        default=None, description="sha256 of the file's manifest; optional only in `paritygate check`."
+    )
+
+
+class PackData(Model):
+    """Inputs and labels apart: the process that holds the models never sees the labels."""
+
+    inputs: DataFile = Field(description=".npz or Parquet: one array or column a model input, first axis = items.")
+    labels: DataFile = Field(description="CSV or Parquet with the columns id, label and any number of slice columns.")
+
+
+class SliceColumn(Model):
+    """A column of the labels file by which items are grouped."""
+
+    column: Label
+
+
+class PackSpec(Model):
+    """What is in a pack. Immutable: a new content is a new pack or a new version."""
+
+    model_config = {
+        "json_schema_extra": rules(
+            ("self == oldSelf", "a pack is locked: create a new ScenarioPack with another name instead")
+        )
+    }
+
+    version: str = Field(min_length=1, max_length=64, description="The version of the content, for people.")
+    task: Task
+    data: PackData
+    slices: tuple[SliceColumn, ...] = Field(
+        default=(), max_length=16, json_schema_extra=list_map("column"), description="Slice columns that gates may use."
+    )
+
+
+class ScenarioPack(Model):
+    """A ScenarioPack resource or file."""
+
+    api_version: Literal["paritygate.io/v1alpha1"] = "paritygate.io/v1alpha1"
+    kind: Literal["ScenarioPack"] = "ScenarioPack"
+    metadata: ObjectMeta
+    spec: PackSpec
