@@ -1,0 +1,116 @@
+"""What all e-processes share: thresholds by Ville's inequality, the latch, and refusals that name the value."""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+def pass_threshold(alpha: float) -> float:
+    """Log wealth at which a pass latches: ln(1/alpha).
+
+    Ville 1939: a non-negative supermartingale that starts at 1 ever reaches 1/alpha with probability <= alpha.
+    Any number of gates shares one alpha, because promotion needs ALL of them (Berger 1982, intersection-union).
+    Raises ValueError unless 0 < alpha < 1.
+    """
+    return -math.log(check_fraction("alpha", alpha))
+
+
+def harm_threshold(gates: int, alpha_fail: float = 0.05) -> float:
+    """Log wealth at which proof of harm latches: ln(gates/alpha_fail), a union bound over the hard gates.
+
+    Raises ValueError unless gates >= 1 and 0 < alpha_fail < 1.
+    """
+    if gates < 1:
+        raise ValueError(f"gates must be at least 1, got {gates}")
+    return math.log(gates / check_fraction("alpha_fail", alpha_fail))
+
+
+@dataclass(frozen=True, slots=True)
+class Wealth:
+    """An e-process after `items` items; resumable, so a crash or a retry continues the same bet.
+
+    `latched_at` is the item count at which log wealth first reached `threshold`; it never opens again, because Ville
+    bounds the supremum. `sup_log_e` starts at 0: wealth 1 before the first item.
+    """
+
+    threshold: float
+    items: int = 0
+    log_e: float = 0.0
+    sup_log_e: float = 0.0
+    latched_at: int | None = None
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.threshold) and self.threshold > 0):
+            raise ValueError(f"threshold must be a positive log wealth, got {self.threshold}")
+
+    @property
+    def latched(self) -> bool:
+        """Whether the claim is proved."""
+        return self.latched_at is not None
+
+    def after(self, log_e: Floats, items: Ints) -> Self:
+        """The same process after looks at `items` (k,) total items with log wealth `log_e` (k,).
+
+        Raises ValueError on NaN wealth: it would never latch and never say why.
+        """
+        if log_e.size == 0:
+            return self
+        if np.isnan(log_e).any():
+            raise ValueError(f"log wealth is NaN after {items[int(np.isnan(log_e).argmax())]} items")
+        latched_at = self.latched_at
+        if latched_at is None and (reached := log_e >= self.threshold).any():
+            latched_at = int(items[int(reached.argmax())])
+        sup = max(self.sup_log_e, float(log_e.max()))
+        return replace(self, items=int(items[-1]), log_e=float(log_e[-1]), sup_log_e=sup, latched_at=latched_at)
+
+
+def check_fraction(name: str, value: float) -> float:
+    """Return `value` if it lies strictly between 0 and 1, else raise ValueError (NaN included)."""
+    if not 0 < value < 1:
+        raise ValueError(f"{name} must lie strictly between 0 and 1, got {value}")
+    return value
+
+
+def check_counts(batches: npt.ArrayLike, columns: int) -> Ints:
+    """Return `batches` as int64 (..., k, columns); raise ValueError for another shape, fractions, negative counts."""
+    counts = np.asarray(batches)
+    if counts.size == 0 and counts.ndim < 2:
+        return np.zeros((0, columns), np.int64)
+    if counts.ndim < 2 or counts.shape[-1] != columns:
+        raise ValueError(f"batches must have {columns} counts each, got an array of shape {counts.shape}")
+    if counts.dtype.kind not in "iu":
+        raise ValueError(f"batches must be whole counts, got {counts.dtype}")
+    if counts.size and (low := counts.min()) < 0:
+        raise ValueError(f"batches hold a negative count: {low}")
+    return counts.astype(np.int64, copy=False)
+
+
+def check_sizes(counts: Ints, batch: int, items_before: int = 0) -> Ints:
+    """Return the items (..., k) of each batch; raise ValueError unless all are full but the last, which may be short.
+
+    A bet is fixed per batch, so another cut of the same items would be another bet: the cut is part of the record.
+    """
+    sizes: Ints = counts.sum(-1)
+    if not sizes.size:
+        return sizes
+    if items_before % batch:
+        raise ValueError(f"the run already ended with a short batch: {items_before} items is no multiple of {batch}")
+    if (wrong := sizes[..., :-1] != batch).any():
+        raise ValueError(f"every batch but the last must hold {batch} items, got {sizes[..., :-1][wrong][0]}")
+    last = sizes[..., -1]
+    if (wrong := (last < 1) | (last > batch)).any():
+        raise ValueError(f"the last batch must hold 1 to {batch} items, got {last[wrong][0]}")
+    return sizes
+
+
+def log_mean_exp(logs: Floats) -> Floats:
+    """Log of the mean of exp(logs) over the last axis, without overflow: the wealth of an equal mixture of bets."""
+    top = logs.max(-1, keepdims=True)
+    mixture: Floats = top[..., 0] + np.log(np.exp(logs - top).mean(-1))
+    return mixture
