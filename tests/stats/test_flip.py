@@ -1,0 +1,185 @@
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from paritygate.stats.flip import FLIP_1, FlipBet, FlipState, advance, bet_path, growth_optimal_bet, log_wealth_path
+from paritygate.stats.wealth import pass_threshold
+
+ALPHA, MARGIN = 0.05, 0.01
+START = FlipState(pass_threshold(ALPHA))
+CLEAN = [0, 0, 8, 0]
+
+
+def clean(batches: int, size: int = 8) -> np.ndarray:
+    return np.tile([0, 0, size, 0], (batches, 1))
+
+
+outcomes = st.lists(st.sampled_from([(1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1)]), min_size=1, max_size=200)
+
+
+def cut(items: list[tuple[int, ...]], size: int = 8) -> np.ndarray:
+    return np.array([np.sum(items[i : i + size], axis=0) for i in range(0, len(items), size)])
+
+
+@pytest.mark.parametrize(
+    ("v", "m", "expected"),
+    [
+        (0.02, 0.01, 0.417166444591),
+        (0.05, 0.01, 0.193300903090),
+        (0.02, 0.02, 0.629305372790),
+        (0.0001, 0.01, 1.005063005597),
+    ],
+)
+def test_the_bet_has_known_values(v: float, m: float, expected: float) -> None:
+    assert growth_optimal_bet(v, m) == pytest.approx(expected, abs=5e-13)
+
+
+def test_the_bet_maximises_expected_log_wealth() -> None:
+    grid = np.linspace(1e-5, 0.9999 / (1 - MARGIN), 200_000)
+    for v in (0.0005, 0.003, 0.02, 0.3, 1.0):
+        growth = v / 2 * (np.log1p(-grid * (1 - MARGIN)) + np.log1p(grid * (1 + MARGIN)))
+        growth += (1 - v) * np.log1p(grid * MARGIN)
+        assert growth_optimal_bet(v, MARGIN) == pytest.approx(grid[growth.argmax()], abs=1e-5)
+
+
+def test_the_bet_with_no_flips_at_all_stakes_everything_allowed() -> None:
+    assert growth_optimal_bet(0.0, 0.01) == pytest.approx(1 / 0.99)
+
+
+def test_five_batches_have_known_bets_and_wealth() -> None:
+    batches = [CLEAN, [1, 0, 3, 4], [0, 1, 7, 0], CLEAN, [0, 0, 0, 8]]
+    bets = [0.41716644, 0.42883969, 0.37461683, 0.33414799, 0.34366214]
+    wealth = [0.03330390, -0.48934669, -0.14227594, -0.11558866, -0.08814282]
+    assert bet_path(batches, MARGIN) == pytest.approx(bets, abs=6e-9)
+    assert log_wealth_path(batches, MARGIN) == pytest.approx(wealth, abs=6e-9)
+
+
+def long_run() -> np.ndarray:
+    batches = clean(150)
+    for number, flips in ((11, (1, 0)), (31, (0, 1)), (71, (2, 0)), (101, (0, 1))):
+        batches[number - 1] = [*flips, 8 - sum(flips), 0]
+    return batches
+
+
+def test_a_long_run_latches_once_and_for_all() -> None:
+    path = log_wealth_path(long_run(), MARGIN)
+    known = [0.0333039, -0.31303109, 0.98926325, 0.67843736, 2.75113743, 5.47726638]
+    assert path[[0, 10, 30, 70, 100, 149]] == pytest.approx(known, abs=6e-9)
+    state = advance(START, long_run(), MARGIN)
+    assert (state.items, state.squares, state.latched_at) == (1200, 5, 848)
+    ruined = advance(state, np.tile([8, 0, 0, 0], (20, 1)), MARGIN)
+    assert ruined.log_e < 0
+    assert (ruined.latched_at, ruined.sup_log_e) == (848, state.sup_log_e)
+
+
+@given(outcomes, st.randoms(use_true_random=False))
+def test_the_order_within_a_batch_changes_nothing(items: list[tuple[int, ...]], random: object) -> None:
+    shuffled = []
+    for i in range(0, len(items), 8):
+        batch = items[i : i + 8]
+        random.shuffle(batch)  # type: ignore[attr-defined]
+        shuffled += batch
+    assert advance(START, cut(items), MARGIN) == advance(START, cut(shuffled), MARGIN)
+
+
+@given(outcomes, st.lists(st.integers(0, 30), max_size=5))
+def test_cutting_a_run_into_pieces_changes_no_bit(items: list[tuple[int, ...]], cuts: list[int]) -> None:
+    batches, state = cut(items), START
+    for piece in np.split(batches, sorted(min(c, len(batches)) for c in cuts)):
+        state = advance(state, piece, MARGIN)
+    assert state == advance(START, batches, MARGIN)
+
+
+@given(outcomes, st.data())
+def test_a_later_outcome_never_changes_an_earlier_bet(items: list[tuple[int, ...]], data: st.DataObject) -> None:
+    at = data.draw(st.integers(0, len(items) - 1))
+    changed = [*items[:at], data.draw(outcomes.map(lambda o: o[0])), *items[at + 1 :]]
+    batch = at // 8
+    before = bet_path(cut(items), MARGIN)[: batch + 1]
+    assert (bet_path(cut(changed), MARGIN)[: batch + 1] == before).all()
+
+
+@given(st.integers(1, 10), st.floats(0.001, 0.05), st.sampled_from([0.1, 0.05, 0.01, 0.001]))
+def test_ten_clean_items_never_pass(items: int, margin: float, alpha: float) -> None:
+    state = advance(FlipState(pass_threshold(alpha)), cut([(0, 0, 1, 0)] * items), margin)
+    assert not state.latched
+
+
+@given(outcomes, st.floats(1e-6, 0.999), st.floats(1e-4, 0.999))
+def test_wealth_is_always_a_number_and_never_lost_entirely(
+    items: list[tuple[int, ...]], margin: float, v0: float
+) -> None:
+    assert np.isfinite(log_wealth_path(cut(items), margin, FlipBet(v0=v0))).all()
+
+
+def test_many_paths_and_many_margins_are_judged_at_once() -> None:
+    paths = np.random.default_rng(1).multinomial(8, [0.02, 0.02, 0.9, 0.06], size=(5, 40))
+    together = log_wealth_path(paths, MARGIN)
+    assert (together == [log_wealth_path(path, MARGIN) for path in paths]).all()
+    margins = np.array([[0.01], [0.03]])
+    assert (log_wealth_path(paths[0], margins)[1] == log_wealth_path(paths[0], 0.03)).all()
+
+
+def test_nothing_judged_is_no_evidence() -> None:
+    assert advance(START, [], MARGIN) == START
+    assert log_wealth_path([], MARGIN).size == 0
+
+
+@pytest.mark.parametrize("margin", [math.nan, -0.01, 0.0, 1.0, math.inf])
+def test_an_impossible_margin_is_refused(margin: float) -> None:
+    for judge in (lambda: advance(START, [CLEAN], margin), lambda: log_wealth_path([CLEAN], margin)):
+        with pytest.raises(ValueError, match=f"margin must lie strictly between 0 and 1, got {margin}"):
+            judge()
+
+
+@pytest.mark.parametrize(
+    ("batches", "message"),
+    [
+        ([[-1, 0, 9, 0]], "negative count: -1"),
+        ([[0, 0, 7, 0], CLEAN], "every batch but the last must hold 8 items, got 7"),
+        ([[0, 0, 9, 0]], "the last batch must hold 1 to 8 items, got 9"),
+        ([[0, 0, 0, 0]], "the last batch must hold 1 to 8 items, got 0"),
+        ([[0, 0, 8]], "4 counts each"),
+        ([[0.5, 0, 7.5, 0]], "whole counts"),
+        ([[math.nan, 0, 8, 0]], "whole counts"),
+        ([[CLEAN]], r"shape \(k, 4\)"),
+    ],
+)
+def test_a_broken_record_is_refused(batches: list[object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        advance(START, batches, MARGIN)
+
+
+def test_nothing_comes_after_a_short_batch() -> None:
+    ended = advance(START, [CLEAN, [0, 0, 3, 0]], MARGIN)
+    with pytest.raises(ValueError, match="already ended with a short batch: 11 items"):
+        advance(ended, [CLEAN], MARGIN)
+
+
+def test_wealth_that_is_not_a_number_is_refused() -> None:
+    with pytest.raises(ValueError, match="NaN after 8 items"):
+        advance(dataclasses.replace(START, log_e=math.nan), [CLEAN], MARGIN)
+
+
+@pytest.mark.parametrize("threshold", [math.nan, 0.0, -1.0, math.inf])
+def test_a_threshold_that_proves_nothing_is_refused(threshold: float) -> None:
+    with pytest.raises(ValueError, match="threshold must be a positive log wealth"):
+        FlipState(threshold)
+
+
+@pytest.mark.parametrize("wrong", [{"c": 0.0}, {"v0": 0.0}, {"batch": 0}, {"cap": 1.0}, {"v0": math.nan}])
+def test_an_impossible_bet_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))} must"):
+        dataclasses.replace(FLIP_1, **wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("m", "f"), [(0.01, 0.01), (0.01, 0.02), (0.02, 0.10)])
+def test_at_the_boundary_false_passes_stay_within_alpha(m: float, f: float) -> None:
+    paths, batches = 2000, 1000
+    counts = np.random.default_rng(5).multinomial(8, [(f + m) / 2, (f - m) / 2, 1 - f, 0], size=(paths, batches))
+    passed = (log_wealth_path(counts, m) >= pass_threshold(ALPHA)).any(-1).mean()
+    assert passed <= ALPHA + 3 * math.sqrt(ALPHA * (1 - ALPHA) / paths)
+    assert passed > ALPHA / 3, "a rule that hardly ever errs at the boundary wastes items"
