@@ -12,7 +12,7 @@ API_VERSION = f"{GROUP}/{VERSION}"
 
 
 class Model(BaseModel):
-    """A frozen value: camelCase outside, snake_case inside, unknown fields refused so that a typo is never a default."""
+    """A frozen value: camelCase outside, snake_case inside. Unknown fields are refused: a typo is never a default."""
 
     model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True, extra="forbid")
 

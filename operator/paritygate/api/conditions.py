@@ -32,7 +32,7 @@ class Condition(ReadModel):
 
 
 def carry_over(previous: Iterable[Condition], wanted: Iterable[Condition]) -> tuple[Condition, ...]:
-    """`wanted`, each keeping its old transition time where type and status have not changed. Order is that of `wanted`."""
+    """`wanted` in its order, each keeping its old transition time where type and status have not changed."""
     since = {(c.type, c.status): c.last_transition_time for c in previous}
     return tuple(
         c.model_copy(update={"last_transition_time": since.get((c.type, c.status), c.last_transition_time)})

@@ -1,10 +1,10 @@
 """What the operator asks of an evaluator and what it gets back: the wire between them, and the record of what decided.
 
-The operator believes nothing here that it can recompute: `judge.recompute` derives every decision again from the counts.
+The operator believes nothing here that it can recompute: `judge.recompute` derives every decision from the counts.
 """
 
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
@@ -13,8 +13,8 @@ from .base import DecimalString, Digest, Label, Model, Outcome, Uri
 from .pack import DataFile, Task
 from .policy import Enforcement, Metric, Underpowered
 
-PLAN_SCHEMA = "paritygate.io/evaluation-plan/v1"
-RESULT_SCHEMA = "paritygate.io/evaluation-result/v1"
+PLAN_SCHEMA: Final = "paritygate.io/evaluation-plan/v1"
+RESULT_SCHEMA: Final = "paritygate.io/evaluation-result/v1"
 
 
 class Claim(Model):
@@ -43,14 +43,14 @@ class PlannedPack(Model):
 
 
 class Subject(Model):
-    """A model to be judged. Without a digest (a baseline named only by what serves) the evaluator records what it found."""
+    """A model to be judged. Without a digest (a baseline named only by what serves) the evaluator tells what it found."""
 
     uri: Uri
     digest: Digest | None = None
 
 
 class EvaluationPlan(Model):
-    """Everything an evaluation depends on. Its digest (canonical JSON) is the input digest: same digest, same process."""
+    """Everything an evaluation depends on. Its digest (of canonical JSON) is the input digest: same digest, same run."""
 
     plan_schema: Literal["paritygate.io/evaluation-plan/v1"] = PLAN_SCHEMA
     baseline: Subject
@@ -175,7 +175,7 @@ class Flip(Model):
     baseline: str = Field(max_length=128)
     candidate: str = Field(max_length=128)
     confidence: float = Field(description="How sure the candidate was of its wrong answer.")
-    slices: dict[str, str] = {}
+    slices: dict[str, str] = Field(default={}, description="Its value in each slice column.")
 
 
 class Reason(StrEnum):
@@ -218,7 +218,7 @@ class EvaluationResult(Model):
     worst: tuple[Flip, ...] = Field(default=(), max_length=20)
     baseline_digest: Digest | None = Field(default=None, description="As fetched.")
     candidate_digest: Digest | None = Field(default=None, description="As fetched.")
-    environment: dict[str, str] = {}
+    environment: dict[str, str] = Field(default={}, description="Versions and device as the evaluator saw them.")
     started_at: str = ""
     finished_at: str = ""
 

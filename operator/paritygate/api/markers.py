@@ -1,4 +1,4 @@
-"""What a Kubernetes schema can say and JSON Schema can't: CEL rules and list semantics, as `json_schema_extra` values."""
+"""What a Kubernetes schema says beyond JSON Schema: CEL rules and list semantics, as `json_schema_extra` values."""
 
 from typing import Any
 

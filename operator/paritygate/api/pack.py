@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from .base import Digest, Label, Model, ObjectMeta, Uri
 from .markers import list_map, rules
@@ -18,11 +18,11 @@ class Task(StrEnum):
 class DataFile(Model):
     """One data file of a pack."""
 
-    model_config = {
-        "json_schema_extra": rules(
+    model_config = ConfigDict(
+        json_schema_extra=rules(
             ("has(self.digest)", "digest is required in a cluster: `paritygate digest FILE` prints it")
         )
-    }
+    )
 
     uri: Uri = Field(
         description="s3://, pvc://CLAIM/PATH, ...; relative to the pack's file only in `paritygate check`."
@@ -48,11 +48,11 @@ class SliceColumn(Model):
 class PackSpec(Model):
     """What is in a pack. Immutable: a new content is a new pack or a new version."""
 
-    model_config = {
-        "json_schema_extra": rules(
+    model_config = ConfigDict(
+        json_schema_extra=rules(
             ("self == oldSelf", "a pack is locked: create a new ScenarioPack with another name instead")
         )
-    }
+    )
 
     version: str = Field(min_length=1, max_length=64, description="The version of the content, for people.")
     task: Task

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from .base import DecimalString, Duration, Label, Model, Name, ObjectMeta
 from .markers import list_map, rules
@@ -79,7 +79,7 @@ _GATE_RULES = rules(
 class GateSpec(Model):
     """One claim to be proved. A gate named as one of the tier's defaults overrides it."""
 
-    model_config = {"json_schema_extra": _GATE_RULES}
+    model_config = ConfigDict(json_schema_extra=_GATE_RULES)
 
     name: Label
     metric: Metric
@@ -125,14 +125,14 @@ class RolloutLimits(Model):
 class PolicySpec(Model):
     """The policy owner's word: an empty spec is already strict."""
 
-    model_config = {
-        "json_schema_extra": rules(
+    model_config = ConfigDict(
+        json_schema_extra=rules(
             (
                 "!has(self.alpha) || (double(self.alpha) > 0.0 && double(self.alpha) <= 0.5)",
                 'alpha is the chance of a wrong promotion: above 0 and at most "0.5", such as "0.05"',
             )
         )
-    }
+    )
 
     tier: Tier = Tier.STANDARD
     alpha: DecimalString | None = Field(

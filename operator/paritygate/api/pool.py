@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from .base import DecimalString, Model, ObjectMeta
 from .markers import list_atomic, list_set, rules
@@ -19,7 +19,7 @@ class Toleration(Model):
 
 
 class PoolResources(Model):
-    """What the runner container asks for: cpu, memory and the accelerator's extended resource. Requests equal limits."""
+    """What the runner asks for: cpu, memory and the accelerator's extended resource. Requests equal limits."""
 
     limits: dict[str, str] = Field(
         default={"cpu": "1", "memory": "1Gi"},
@@ -41,14 +41,14 @@ class PoolRuntime(Model):
 class PoolSpec(Model):
     """A pool of nodes with the same device."""
 
-    model_config = {
-        "json_schema_extra": rules(
+    model_config = ConfigDict(
+        json_schema_extra=rules(
             (
                 "size(self.nodeSelector) > 0",
                 "nodeSelector must name at least one node label: a pool without one is every node",
             )
         )
-    }
+    )
 
     node_selector: dict[str, str] = Field(max_length=16)
     tolerations: tuple[Toleration, ...] = Field(default=(), max_length=16, json_schema_extra=list_atomic())

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from .base import Digest, Model, ObjectMeta, Outcome, Text, Time
 from .evaluation import CheckRecord, ControlRecord, EvaluationPlan, Flip, GateRecord
@@ -20,7 +20,7 @@ class ValidationRef(Model):
 class ReportSpec(Model):
     """What decided, in full but for latency times, which are told by digest."""
 
-    model_config = {"json_schema_extra": rules(("self == oldSelf", "a report is a record: it is never edited"))}
+    model_config = ConfigDict(json_schema_extra=rules(("self == oldSelf", "a report is a record: it is never edited")))
 
     validation: ValidationRef
     input_digest: Digest
@@ -41,7 +41,7 @@ class ReportSpec(Model):
     beneficial_flips: int = 0
     neutral_flips: int = 0
     worst: tuple[Flip, ...] = Field(default=(), max_length=20, json_schema_extra=list_atomic())
-    environment: dict[str, str] = {}
+    environment: dict[str, str] = Field(default={}, description="Versions and device as the evaluator saw them.")
 
 
 class ValidationReport(Model):

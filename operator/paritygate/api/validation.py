@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from .artefact import Artefact, Purpose, Technique
 from .base import Digest, Duration, Model, Name, ObjectMeta, Outcome, Percent, ReadModel, Text, Time
@@ -59,10 +59,11 @@ class Step(Model):
 class Release(Model):
     """How a candidate that passed gets its traffic."""
 
-    model_config = {
-        "json_schema_extra": rules(
+    model_config = ConfigDict(
+        json_schema_extra=rules(
             (
-                "self.mode != 'Canary' || (has(self.steps) && size(self.steps) > 0 && self.steps[size(self.steps) - 1].percent == 100)",
+                "self.mode != 'Canary' || (has(self.steps) && size(self.steps) > 0"
+                " && self.steps[size(self.steps) - 1].percent == 100)",
                 "mode Canary needs steps that end at percent: 100, such as [{percent: 10, hold: 10m}, {percent: 100}]",
             ),
             (
@@ -70,7 +71,7 @@ class Release(Model):
                 "each step needs a percent of its own",
             ),
         )
-    }
+    )
 
     mode: ReleaseMode = ReleaseMode.VERDICT_ONLY
     steps: tuple[Step, ...] = Field(
@@ -82,8 +83,8 @@ class Release(Model):
 class ValidationSpec(Model):
     """What the model's owner asks for."""
 
-    model_config = {
-        "json_schema_extra": rules(
+    model_config = ConfigDict(
+        json_schema_extra=rules(
             (
                 "has(self.target) || has(self.baseline)",
                 "name target.inferenceService, or baseline {uri, digest} for a verdict without a target",
@@ -97,7 +98,7 @@ class ValidationSpec(Model):
                 "candidate.digest equals baseline.digest: there is nothing to compare",
             ),
         )
-    }
+    )
 
     owner: Owner
     target: Target | None = Field(default=None, description="Absent: a verdict only.")
