@@ -121,12 +121,6 @@ class GateRecord(Model):
         default=None, description="Bytes of SizeRatio and PeakMemoryRatio; ns of LatencyRatio."
     )
     candidate_value: float | None = None
-    blocks: str = Field(
-        default="", description="Latency blocks, base64 of int64 ns, shape (blocks, 4): two baseline, two candidate."
-    )
-    looks: tuple[int, ...] = Field(
-        default=(), description="Block counts at which the latency processes were looked at."
-    )
     estimate: float | None = Field(
         default=None, description="Accuracy lost (positive = worse), or the ratio candidate / baseline."
     )
@@ -216,6 +210,10 @@ class EvaluationResult(Model):
     beneficial_flips: int = 0
     neutral_flips: int = 0
     worst: tuple[Flip, ...] = Field(default=(), max_length=20)
+    latency_blocks: str = Field(
+        default="", description="base64 of int64 ns, shape (blocks, 4): two baseline times, two candidate times."
+    )
+    control_blocks: str = Field(default="", description="The same of the A/A control, the baseline in both places.")
     baseline_digest: Digest | None = Field(default=None, description="As fetched.")
     candidate_digest: Digest | None = Field(default=None, description="As fetched.")
     environment: dict[str, str] = Field(default={}, description="Versions and device as the evaluator saw them.")
