@@ -1,0 +1,1 @@
+"""Tests of ParityGate, and the cluster they run on."""

@@ -1,0 +1,116 @@
+"""Binaries from pinned Go modules, built once into the cache and keyed by what decides their content."""
+
+import os
+from dataclasses import dataclass
+from functools import cache as once
+from pathlib import Path
+
+from tests.cluster.command import output, program
+from tests.cluster.places import MODULES, cache, digest, locked
+from tests.cluster.progress import say, step
+
+KUBERNETES = "v1.36.2"
+_K8S_LDFLAGS = " ".join(
+    f"-X k8s.io/component-base/version.{name}={value}"
+    for name, value in (
+        ("gitVersion", KUBERNETES),
+        ("gitMajor", "1"),
+        ("gitMinor", "36"),
+        ("gitTreeState", "clean"),
+        ("buildDate", "1970-01-01T00:00:00Z"),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """One program: the module folder under ``modules/``, the package, and extra linker flags."""
+
+    name: str
+    module: str
+    package: str
+    ldflags: str = ""
+
+
+def _kubernetes(name: str) -> Binary:
+    return Binary(name, "kubernetes", f"k8s.io/kubernetes/cmd/{name}", _K8S_LDFLAGS)
+
+
+API_SERVER = _kubernetes("kube-apiserver")
+CONTROLLER_MANAGER = _kubernetes("kube-controller-manager")
+SCHEDULER = _kubernetes("kube-scheduler")
+KUBELET = _kubernetes("kubelet")
+PROXY = _kubernetes("kube-proxy")
+KUBECTL = _kubernetes("kubectl")
+COREDNS = Binary("coredns", "coredns", ".")
+KSERVE = Binary("kserve-manager", "kserve", "github.com/kserve/kserve/cmd/manager")
+KNATIVE = tuple(
+    Binary(f"knative-{name}", "knative", f"knative.dev/serving/cmd/{name}")
+    for name in ("controller", "webhook", "autoscaler", "activator", "queue")
+)
+KOURIER = Binary("knative-kourier", "knative", "knative.dev/net-kourier/cmd/kourier")
+# In this order, because the first of a module pays for the packages that the others share.
+ALL = (
+    API_SERVER,
+    KUBECTL,
+    CONTROLLER_MANAGER,
+    SCHEDULER,
+    KUBELET,
+    PROXY,
+    KSERVE,
+    *KNATIVE,
+    KOURIER,
+    COREDNS,
+)
+
+
+def built(binary: Binary) -> Path:
+    """The path of a binary, compiled now if the cache lacks it; one build at a time, for the memory's sake."""
+    source = MODULES / binary.module
+    key = digest([_go_version(), binary.package, binary.ldflags, source])
+    target = cache("bin") / key / binary.name
+    if target.exists():
+        return target
+    with locked(cache("bin") / ".lock"):
+        if not target.exists():
+            _compile(binary, source, target)
+    return target
+
+
+def is_built(binary: Binary) -> bool:
+    """Whether the cache holds a binary already."""
+    return (
+        cache("bin") / digest([_go_version(), binary.package, binary.ldflags, MODULES / binary.module]) / binary.name
+    ).exists()
+
+
+def module_dir(module: str, path: str) -> Path:
+    """The folder of a Go module that ``modules/<module>`` pins: its own manifests are read from there at run time."""
+    return Path(output([program("go"), "list", "-m", "-f", "{{.Dir}}", path], cwd=MODULES / module, env=_env()).strip())
+
+
+def _compile(binary: Binary, source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    scratch = target.with_suffix(".new")
+    flags = ["-trimpath", "-buildvcs=false", "-mod=readonly", "-ldflags", f"-s -w {binary.ldflags}".strip()]
+    with step(f"compile {binary.name}"):
+        output([program("go"), "build", *flags, "-o", scratch, binary.package], cwd=source, env=_env())
+    scratch.rename(target)
+
+
+def _env() -> dict[str, str]:
+    return {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off"}
+
+
+@once
+def _go_version() -> str:
+    return output([program("go"), "env", "GOVERSION", "GOARCH"]).strip()
+
+
+def say_what_is_missing(wanted: tuple[Binary, ...]) -> None:
+    """Tell a person how much compiling lies ahead."""
+    missing = [b.name for b in wanted if not is_built(b)]
+    if missing:
+        say(f"binaries: {len(wanted) - len(missing)} of {len(wanted)} cached; to compile: {', '.join(missing)}")
+    else:
+        say(f"binaries: all {len(wanted)} cached")

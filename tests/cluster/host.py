@@ -1,0 +1,117 @@
+"""The host way: a Kubernetes as plain processes of this machine, in one network namespace. Linux, root, no Docker.
+
+Every step makes something so if it is not, so that `up` after a crash, a kill or a change of versions carries on from
+what is there, and `up` on a healthy cluster changes nothing.
+"""
+
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.cluster import golang, state
+from tests.cluster.cluster import Cluster, Entrance, Provider
+from tests.cluster.command import program
+from tests.cluster.controlplane import ControlPlane
+from tests.cluster.errors import ClusterError
+from tests.cluster.network import GATEWAY_SERVICE_IP, Namespace
+from tests.cluster.pki import Authority
+from tests.cluster.places import HERE, Profile, state_dir
+from tests.cluster.process import Daemon, Daemons
+from tests.cluster.progress import say
+from tests.cluster.state import State
+
+API_BINARIES = (golang.API_SERVER, golang.KUBECTL)
+
+
+def up(name: str, profile: Profile, *, controller_manager: bool = False, session: bool = False) -> Cluster:
+    """Bring a cluster up, or make whole what is there."""
+    folder = state_dir(name)
+    facts = state.read(folder)
+    if facts and facts.boot != state.boot_id():
+        say("the machine was restarted since this cluster ran: clearing what is left of it")
+        down(name)
+        facts = None
+    _require_tools()
+    if facts is None:
+        facts = state.fresh(Provider.HOST, profile).with_(session=session)
+    facts = facts.with_(
+        controller_manager=controller_manager or facts.controller_manager, session=session and facts.session
+    )
+    facts.written(folder)
+    if profile is Profile.API:
+        _api(folder, facts)
+    return handle(name, facts)
+
+
+def _api(folder: Path, facts: State) -> None:
+    golang.say_what_is_missing((*API_BINARIES, *((golang.CONTROLLER_MANAGER,) if facts.controller_manager else ())))
+    golang.built(golang.KUBECTL)
+    daemons, plane = Daemons(folder), control_plane(folder, facts)
+    plane.namespace.ensure()
+    started = [d.name for d in (plane.etcd(), plane.api_server(), door(plane)) if daemons.ensure(d)]
+    plane.wait_ready(daemons)
+    if facts.controller_manager and daemons.ensure(plane.controller_manager()):
+        started.append("kube-controller-manager")
+    plane.admin_kubeconfig()
+    say(f"API server ready at {plane.server}" + (f" (started {', '.join(started)})" if started else " (was running)"))
+
+
+def control_plane(folder: Path, facts: State) -> ControlPlane:
+    """The control plane that a cluster's facts describe."""
+    advertise = None if facts.profile is Profile.API else "10.244.0.1"
+    return ControlPlane(folder, Namespace(folder), Authority(folder / "pki"), facts.port, advertise)
+
+
+def door(plane: ControlPlane, entrance_port: int | None = None) -> Daemon:
+    """The process that lets this machine's loopback into the cluster's network."""
+    rules = [f"{plane.port}=127.0.0.1:{plane.port}"]
+    if entrance_port is not None:
+        rules.append(f"+{entrance_port}={GATEWAY_SERVICE_IP}:80")
+    script = HERE / "forward.py"
+    return Daemon("door", (sys.executable, "-I", str(script), str(plane.namespace.path), *rules), inputs=(script,))
+
+
+def handle(name: str, facts: State) -> Cluster:
+    """The handle on a cluster that runs."""
+    folder = state_dir(name)
+    plane = control_plane(folder, facts)
+    return Cluster(
+        name=name,
+        provider=Provider.HOST,
+        profile=facts.profile,
+        kubeconfig=plane.authority.folder / "admin.kubeconfig",
+        prefix=tuple(plane.namespace.enter()),
+        loader=_no_nodes,
+        door=Entrance("127.0.0.1", facts.entrance_port) if facts.profile is Profile.FULL else None,
+        models_dir=None,
+    )
+
+
+def _no_nodes(archives: Sequence[Path]) -> None:
+    raise ClusterError(
+        f"a cluster of the api profile has no node to load {len(archives)} image archive(s) into",
+        "python -m tests.cluster up --profile full",
+    )
+
+
+def down(name: str) -> None:
+    """End and remove everything of a cluster, whatever state it is in."""
+    folder = state_dir(name)
+    daemons = Daemons(folder)
+    for process in reversed(daemons.names()):
+        daemons.stop(process)
+    daemons.end_strays()
+    Namespace(folder).remove()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _require_tools() -> None:
+    """Fail before anything is started where the host lacks what can not be brought along."""
+    if os.geteuid() != 0:
+        raise ClusterError(
+            "the host way makes network namespaces, and that takes root", "run it as root, or use Docker and kind"
+        )
+    for name in ("ip", "nsenter", "unshare", "openssl", "dpkg", "apt-get", "go"):
+        program(name)

@@ -1,0 +1,92 @@
+"""Where things lie: the cache of artefacts (shared, keyed by content) and the state of each named cluster.
+
+Nothing is ever written into the checkout. ``PARITYGATE_CACHE`` moves both; ``PARITYGATE_CLUSTER`` names the cluster,
+so that two checkouts share one by meaning the same name and never by accident of a path.
+"""
+
+import fcntl
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+
+from tests.cluster.errors import ClusterError
+
+HERE = Path(__file__).resolve().parent
+CHECKOUT = HERE.parent.parent
+MODULES = HERE / "modules"
+
+
+class Profile(StrEnum):
+    """How much of a cluster is wanted."""
+
+    API = "api"
+    FULL = "full"
+
+
+def cache_root() -> Path:
+    """The folder that all artefacts and states lie under."""
+    named = os.environ.get("PARITYGATE_CACHE")
+    if named:
+        return Path(named).expanduser().resolve()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base).expanduser() if base else Path.home() / ".cache") / "paritygate"
+
+
+def cache(kind: str) -> Path:
+    """The folder of one kind of artefact, made if need be."""
+    folder = cache_root() / kind
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def cluster_name(profile: Profile, name: str | None = None) -> str:
+    """The name of a cluster; the API-only one stands beside the whole one under a name of its own."""
+    chosen = name or os.environ.get("PARITYGATE_CLUSTER") or "paritygate"
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?", chosen):
+        raise ClusterError(
+            f"cluster name {chosen!r} is not a DNS label of at most 32 characters",
+            "choose lower-case letters, digits and dashes in --name or PARITYGATE_CLUSTER",
+        )
+    return f"{chosen}-api" if profile is Profile.API else chosen
+
+
+def state_dir(cluster: str) -> Path:
+    """The folder that holds everything a running cluster writes."""
+    return cache_root() / "clusters" / cluster
+
+
+def digest(parts: Iterable[str | bytes | Path]) -> str:
+    """The key of an artefact: a hash over strings, and over names and contents of files and folders."""
+    total = hashlib.sha256()
+    for part in parts:
+        for piece in _pieces(part):
+            total.update(len(piece).to_bytes(8, "big"))
+            total.update(piece)
+    return total.hexdigest()[:16]
+
+
+def _pieces(part: str | bytes | Path) -> Iterator[bytes]:
+    if isinstance(part, bytes):
+        yield part
+    elif isinstance(part, str):
+        yield part.encode()
+    elif part.is_dir():
+        for path in sorted(p for p in part.rglob("*") if p.is_file()):
+            yield str(path.relative_to(part)).encode()
+            yield path.read_bytes()
+    else:
+        yield part.name.encode()
+        yield part.read_bytes()
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock file alone; others wait."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
