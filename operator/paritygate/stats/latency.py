@@ -1,0 +1,222 @@
+"""Ratio of latency quantiles, q_p(candidate) <= r * q_p(baseline), from paired blocks on one device.
+
+A block is four calls, ABBA or BAAB by a fair coin, on the same inputs: two times of each model. The unit is the block.
+For a guess tau of the baseline's quantile let i of the two baseline times exceed tau and j of the two candidate times
+exceed r tau. D = (j - i)/2 and G = i/2 - (1 - p): at the true tau E G = 0, and E D >= 0 if the candidate is too slow.
+Wealth: an equal mixture of prod (1 - l1 D + l2 G), l1 >= 0; the evidence is the SMALLEST wealth over all tau, because
+the true tau is among them. Ville holds at the true tau, so the smallest may be looked at after any block.
+
+The profile is our own construction; betting as in `flip`; quantiles by betting: Howard & Ramdas 2022 (Bernoulli 28).
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from .order import coins, uniforms
+from .wealth import Floats, Ints, check_fraction, harm_threshold, log_mean_exp, pass_threshold
+
+_LEVELS = (0.0, 0.075, -0.075, 0.15, -0.15, 0.3, -0.3, 0.6, -0.6)
+_CROSSED = [(l1, l2) for l1 in (0.05, 0.1, 0.2, 0.4, 0.7) for l2 in _LEVELS]
+_LEVEL_ONLY = [(0.0, l2) for l2 in (2.0, 5.0, 10.0, 15.0, -0.3, -0.6, -0.9)]  # ruin the tau far from the quantile
+_SMALLEST_PAYOFF = 0.01
+_WIDEST = 8.0  # ratios beyond it are reported as unbounded
+
+
+def block_order(seed: bytes, count: int) -> list[str]:
+    """The order of the calls in the first `count` blocks, "ABBA" or "BAAB" (A = baseline), by preregistered coins."""
+    return ["ABBA" if first else "BAAB" for first in coins(seed, "blocks", count)]
+
+
+def dither(times: npt.ArrayLike, tick: float, seed: bytes, place: str) -> Floats:
+    """`times` (n, 2) plus U(0, tick), by lot from `seed` for this `place` ("baseline", "candidate").
+
+    A timer that ticks gives ties, and with ties no tau has E G = 0. `tick` in the unit of the times; 0 changes nothing.
+    Raises ValueError for a negative tick or broken times.
+    """
+    blocks = _check_blocks(place, times)
+    if not 0 <= tick < math.inf:
+        raise ValueError(f"tick must be a duration, got {tick}")
+    return blocks + tick * uniforms(seed, f"dither/{place}", blocks.size).reshape(blocks.shape)
+
+
+def looks(blocks: int) -> list[int]:
+    """Block counts at which to look, up to and including `blocks`: from 50 on, each a tenth more than the last.
+
+    A look costs more than a block; any fixed schedule is valid, and this one stops at most a tenth late.
+    """
+    schedule, at = [], 50
+    while at < blocks:
+        schedule.append(at)
+        at += max(1, at // 10)
+    return [*schedule, blocks] if blocks else []
+
+
+def log_e(baseline: npt.ArrayLike, candidate: npt.ArrayLike, p: float, r: float) -> float:
+    """Log wealth against `q_p(candidate) > r q_p(baseline)` after these blocks, each (n, 2), in any one unit.
+
+    0.0 for no blocks. Raises ValueError for a p outside (0, 1), a ratio that is not positive, times that are not
+    positive and finite, or unequal numbers of blocks.
+    """
+    return float(profile(baseline, candidate, p, r).min())
+
+
+def log_harm(baseline: npt.ArrayLike, candidate: npt.ArrayLike, p: float, r: float) -> float:
+    """Log wealth against `q_p(candidate) <= r q_p(baseline)`: proof that the candidate IS too slow. As `log_e`."""
+    return float(profile(baseline, candidate, p, r, harm=True).min())
+
+
+def profile(
+    baseline: npt.ArrayLike,
+    candidate: npt.ArrayLike,
+    p: float,
+    r: float,
+    *,
+    harm: bool = False,
+    tau: npt.ArrayLike | None = None,
+) -> Floats:
+    """Log wealth at each guess `tau` of q_p(baseline); by default at enough of them to cover every real number.
+
+    Wealth is constant between neighbouring times (of the baseline, of the candidate / r), so those and one value below
+    all of them suffice. At a chosen tau it bounds `log_e` from above.
+    """
+    check_fraction("p", p)
+    if not 0 < r < math.inf:
+        raise ValueError(f"ratio r must be positive, got {r}")
+    b, c = _check_blocks("baseline", baseline), _check_blocks("candidate", candidate) / r
+    if b.shape != c.shape:
+        raise ValueError(f"a block holds both models: got {len(b)} of the baseline and {len(c)} of the candidate")
+    if tau is None:
+        tau = np.concatenate(([0.0], b.ravel(), c.ravel()))
+    payoffs = _log_payoffs(p, -1.0 if harm else 1.0)
+    return log_mean_exp(_cells(b, c, np.asarray(tau, np.float64)) @ payoffs)
+
+
+def _cells(b: Floats, c: Floats, tau: Floats) -> Floats:
+    """How many blocks have exactly i baseline and j candidate times above tau: (tau, 9), column 3 i + j."""
+    b, c = -np.sort(-b, axis=1), -np.sort(-c, axis=1)  # the i-th largest of a block is in column i - 1
+    least = np.zeros((4, 4, tau.size), np.int64)  # blocks with AT LEAST i and j, zero for the impossible 3
+    for i in range(3):
+        for j in range(3):
+            bars = [b[:, i - 1]] * (i > 0) + [c[:, j - 1]] * (j > 0)
+            least[i, j] = _above(np.minimum.reduce(bars), tau) if bars else len(b)
+    exact = least[:3, :3] - least[1:, :3] - least[:3, 1:] + least[1:, 1:]
+    cells: Floats = exact.reshape(9, -1).T.astype(np.float64)
+    return cells
+
+
+def _above(values: Floats, tau: Floats) -> Ints:
+    return values.size - np.searchsorted(np.sort(values), tau, side="right")
+
+
+def _log_payoffs(p: float, sign: float) -> Floats:
+    """Log of 1 - sign l1 D + l2 G per cell and bet: (9, bets). Bets that a corner nearly ruins are left out."""
+    l1, l2 = np.array(_CROSSED + _LEVEL_ONLY).T
+    i, j = np.divmod(np.arange(9), 3)
+    payoffs = 1 - sign * l1 * ((j - i) / 2)[:, None] + l2 * (i / 2 - (1 - p))[:, None]
+    logs: Floats = np.log(payoffs[:, payoffs.min(0) > _SMALLEST_PAYOFF])
+    return logs
+
+
+def _check_blocks(place: str, times: npt.ArrayLike) -> Floats:
+    blocks = np.asarray(times, np.float64)
+    if blocks.ndim != 2 or blocks.shape[1] != 2:
+        raise ValueError(f"{place} must hold two times a block, shape (n, 2), got {blocks.shape}")
+    if not (np.isfinite(blocks).all() and (blocks > 0).all()):
+        raise ValueError(f"{place} holds a time that is not positive and finite")
+    return blocks
+
+
+def ratio_estimate(baseline: npt.ArrayLike, candidate: npt.ArrayLike, p: float) -> float:
+    """q_p(candidate) / q_p(baseline) by order statistics of all times of the blocks (n, 2); needs n >= 1."""
+    b, c = _check_blocks("baseline", baseline), _check_blocks("candidate", candidate)
+    if not b.size or not c.size:
+        raise ValueError("a ratio of quantiles needs at least one block")
+    return float(np.quantile(c, p, method="inverted_cdf") / np.quantile(b, p, method="inverted_cdf"))
+
+
+def ratio_interval(baseline: npt.ArrayLike, candidate: npt.ArrayLike, p: float, alpha: float) -> tuple[float, float]:
+    """(low, high) for the ratio of quantiles: all r that neither direction rejects at alpha/2. For reports only.
+
+    The gate's own evidence inverted: above `high` a limit r would pass, below `low` it would prove harm. Valid at any
+    number of blocks. 0 or inf where nothing within 1/8 to 8 is rejected. Resolution 0.1 %.
+    """
+    threshold = pass_threshold(check_fraction("alpha", alpha) / 2)
+    return (
+        1 / _bound(lambda inverse: log_harm(baseline, candidate, p, 1 / inverse) >= threshold),
+        _bound(lambda r: log_e(baseline, candidate, p, r) >= threshold),
+    )
+
+
+def _bound(rejected: Callable[[float], bool]) -> float:
+    # For every tau a larger r leaves fewer candidate times above r tau: evidence is monotone, bisection exact.
+    low, high = 1 / _WIDEST, _WIDEST
+    if not rejected(high):
+        return math.inf
+    while high > low * 1.001:
+        middle = math.sqrt(low * high)
+        low, high = (low, middle) if rejected(middle) else (middle, high)
+    return high
+
+
+class Control(StrEnum):
+    """What an A/A control says about the node and the harness."""
+
+    QUIET = "Quiet"
+    NOISY = "Noisy"
+    BIASED = "Biased"
+
+
+@dataclass(frozen=True, slots=True)
+class ControlResult:
+    """Outcome of `aa_check`: largest log wealth of each direction over the looks, and the estimated ratio."""
+
+    control: Control
+    log_e: tuple[float, float]
+    log_harm: tuple[float, float]
+    ratio: float
+    blocks: int
+
+
+def aa_check(
+    first: npt.ArrayLike, second: npt.ArrayLike, p: float, r: float, *, alpha: float, alpha_fail: float = 0.05
+) -> ControlResult:
+    """A/A control on blocks (n, 2) of the baseline in BOTH places, before the candidate is timed.
+
+    Biased: either place is proved slower than the other (r = 1, both directions share alpha_fail): the harness is
+    wrong. Quiet: both directions pass at max(r, 1.05) within these blocks. Noisy: neither, so a real gate could not
+    tell either. Errors as `log_e`; needs at least one block.
+    """
+    a, b = _check_blocks("first", first), _check_blocks("second", second)
+    wide, ways = max(r, 1.05), ((a, b), (b, a))
+    at = looks(len(a))
+    gains = tuple(max(log_e(x[:n], y[:n], p, wide) for n in at) for x, y in ways)
+    harms = tuple(max(log_harm(x[:n], y[:n], p, 1.0) for n in at) for x, y in ways)
+    control = Control.NOISY
+    if max(harms) >= harm_threshold(2, alpha_fail):
+        control = Control.BIASED
+    elif min(gains) >= pass_threshold(alpha):
+        control = Control.QUIET
+    return ControlResult(control, (gains[0], gains[1]), (harms[0], harms[1]), ratio_estimate(a, b, p), len(a))
+
+
+def thinning_stride(first: npt.ArrayLike, second: npt.ArrayLike, p: float, limit: float = 0.1) -> int | None:
+    """Keep every how-many-th block, so that the share of times above the quantile is hardly autocorrelated.
+
+    The smallest stride whose lag-1 correlation is below `limit`, chosen on the A/A blocks (n, 2); None if no stride
+    that leaves 30 blocks achieves it: the node's noise comes in bursts longer than the run.
+    """
+    times = np.concatenate((_check_blocks("first", first), _check_blocks("second", second)), axis=1)
+    if len(times) < 30:
+        return None
+    share = (times > np.quantile(times, p, method="inverted_cdf")).mean(1)
+    for stride in range(1, len(share) // 30 + 1):
+        kept = share[::stride] - share[::stride].mean()
+        spread = float(kept @ kept)
+        if spread == 0 or float(kept[1:] @ kept[:-1]) < limit * spread:
+            return stride
+    return None

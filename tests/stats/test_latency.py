@@ -1,0 +1,192 @@
+import hashlib
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from paritygate.stats import latency
+from paritygate.stats.latency import Control, aa_check, block_order, dither, looks, profile
+from paritygate.stats.wealth import pass_threshold
+
+SEED = hashlib.sha256(b"one comparison").digest()
+SIGMA = 0.15
+
+
+def blocks(rng: np.random.Generator, count: int, ratio: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """Lognormal times whose noise the two models of a block share in part."""
+    shared = math.sqrt(0.6) * rng.standard_normal((count, 1))
+    own = math.sqrt(0.4) * rng.standard_normal((2, count, 2))
+    return np.exp(SIGMA * (shared + own[0])), ratio * np.exp(SIGMA * (shared + own[1]))
+
+
+def plainly(b: np.ndarray, c: np.ndarray, p: float, r: float, sign: float) -> float:
+    """The definition, block by block and tau by tau."""
+    q, wealth = 1 - p, []
+    bets = [(l1, s * l2) for l1 in (0.05, 0.1, 0.2, 0.4, 0.7) for l2 in (0.075, 0.15, 0.3, 0.6) for s in (1, -1)]
+    bets += [(l1, 0.0) for l1 in (0.05, 0.1, 0.2, 0.4, 0.7)] + [(0.0, l2) for l2 in (2, 5, 10, 15, -0.3, -0.6, -0.9)]
+    corners = [(0.0, -q), (0.0, p), (1.0, -q), (-1.0, p)]
+    bets = [(l1, l2) for l1, l2 in bets if all(1 - sign * l1 * d + l2 * g > 0.01 for d, g in corners)]
+    for tau in [-1.0, *b.ravel(), *(c / r).ravel()]:
+        i, j = (b > tau).sum(1), (c / r > tau).sum(1)
+        each = [np.log(1 - sign * l1 * (j - i) / 2 + l2 * (i / 2 - q)).sum() for l1, l2 in bets]
+        wealth.append(np.logaddexp.reduce(each) - math.log(len(bets)))
+    return min(wealth)
+
+
+times = st.lists(st.tuples(*[st.floats(0.5, 2.0)] * 4), min_size=1, max_size=12).map(np.array)
+
+
+@settings(max_examples=40)
+@given(times, st.sampled_from([0.5, 0.95, 0.99]), st.sampled_from([1.0, 1.05, 1.25]))
+def test_the_fast_profile_is_the_definition(four: np.ndarray, p: float, r: float) -> None:
+    b, c = four[:, :2], four[:, 2:]
+    assert latency.log_e(b, c, p, r) == pytest.approx(plainly(b, c, p, r, 1), abs=1e-9)
+    assert latency.log_harm(b, c, p, r) == pytest.approx(plainly(b, c, p, r, -1), abs=1e-9)
+
+
+@given(times, st.sampled_from([0.5, 0.95]), st.data())
+def test_neither_the_order_of_blocks_nor_the_unit_of_time_matters(
+    four: np.ndarray, p: float, data: st.DataObject
+) -> None:
+    order = data.draw(st.permutations(range(len(four))))
+    moved = 1024 * four[order]
+    assert latency.log_e(four[:, :2], four[:, 2:], p, 1.25) == pytest.approx(
+        latency.log_e(moved[:, :2], moved[:, 2:], p, 1.25), abs=1e-9
+    )
+
+
+@given(times, st.floats(0.3, 3.0), st.floats(1.0, 2.0))
+def test_a_wider_limit_is_never_harder_to_pass(four: np.ndarray, r: float, factor: float) -> None:
+    b, c = four[:, :2], four[:, 2:]
+    assert latency.log_e(b, c, 0.95, r * factor) >= latency.log_e(b, c, 0.95, r) - 1e-9
+    assert latency.log_harm(b, c, 0.95, r * factor) <= latency.log_harm(b, c, 0.95, r) + 1e-9
+
+
+@given(times, st.floats(0.1, 3.0))
+def test_no_tau_has_less_wealth_than_the_evidence(four: np.ndarray, tau: float) -> None:
+    b, c = four[:, :2], four[:, 2:]
+    assert profile(b, c, 0.95, 1.1, tau=[tau])[0] >= latency.log_e(b, c, 0.95, 1.1) - 1e-9
+
+
+@pytest.mark.parametrize(("p", "z", "harm"), [(0.5, 0.0, False), (0.95, 1.6448536, False), (0.95, 1.6448536, True)])
+def test_at_the_true_quantile_wealth_keeps_villes_promise(p: float, z: float, harm: bool) -> None:
+    rng, paths, passed = np.random.default_rng(8), 2000, 0
+    for _ in range(paths):
+        b, c = blocks(rng, 200, ratio=1.1)
+        wealth = [profile(b[:n], c[:n], p, 1.1, harm=harm, tau=[math.exp(SIGMA * z)])[0] for n in (50, 100, 200)]
+        passed += max(wealth) >= pass_threshold(0.05)
+    assert passed / paths <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / paths)
+    assert passed > 0, "wealth that never grows proves nothing"
+
+
+def test_equal_models_pass_and_slow_ones_are_proved_slow() -> None:
+    rng = np.random.default_rng(9)
+    b, c = blocks(rng, 600)
+    assert latency.log_e(b, c, 0.95, 1.1) > pass_threshold(0.05) > latency.log_harm(b, c, 0.95, 1.1)
+    b, c = blocks(rng, 400, ratio=1.3)
+    assert latency.log_harm(b, c, 0.95, 1.1) > pass_threshold(0.05) > latency.log_e(b, c, 0.95, 1.1)
+
+
+def test_faster_must_be_proved_when_the_limit_is_one() -> None:
+    b, c = blocks(np.random.default_rng(10), 600)
+    assert latency.log_e(b, c, 0.95, 1.0) < pass_threshold(0.05)
+    assert latency.log_e(b, 0.8 * c, 0.95, 1.0) > pass_threshold(0.05)
+
+
+def test_nothing_timed_is_no_evidence() -> None:
+    none = np.empty((0, 2))
+    assert latency.log_e(none, none, 0.95, 1.1) == 0
+    assert latency.log_harm(none, none, 0.95, 1.1) == 0
+    assert looks(0) == []
+
+
+def test_the_report_holds_the_true_ratio_and_agrees_with_the_gate() -> None:
+    b, c = blocks(np.random.default_rng(11), 500, ratio=1.1)
+    assert latency.ratio_estimate(b, c, 0.5) == pytest.approx(1.1, abs=0.03)
+    low, high = latency.ratio_interval(b, c, 0.5, 0.1)
+    assert low < 1.1 < high < 1.25
+    assert latency.log_e(b, c, 0.5, high) >= pass_threshold(0.05) > latency.log_e(b, c, 0.5, high / 1.002)
+    assert latency.log_harm(b, c, 0.5, low) >= pass_threshold(0.05) > latency.log_harm(b, c, 0.5, low * 1.002)
+    assert latency.ratio_interval(b[:1], c[:1], 0.5, 0.1) == (0, math.inf)
+
+
+def test_looks_come_at_every_tenth_more_and_at_the_end() -> None:
+    schedule = looks(2000)
+    assert schedule[0] == 50
+    assert schedule[-1] == 2000
+    assert all(b <= 1.1 * a + 1 for a, b in itertools.pairwise(schedule))
+    assert looks(30) == [30]
+
+
+def test_the_order_of_calls_is_preregistered() -> None:
+    order = block_order(SEED, 1000)
+    assert set(order) == {"ABBA", "BAAB"}
+    assert 430 < order.count("ABBA") < 570
+    assert block_order(SEED, 10) == order[:10]
+
+
+def test_dither_breaks_the_ties_of_a_ticking_timer_and_repeats() -> None:
+    coarse = np.full((100, 2), 3.0)
+    fine = dither(coarse, 0.5, SEED, "baseline")
+    assert np.unique(fine).size == 200
+    assert ((fine >= 3) & (fine < 3.5)).all()
+    assert (dither(coarse[:10], 0.5, SEED, "baseline") == fine[:10]).all()
+    assert (dither(coarse, 0.5, SEED, "candidate") != fine).any()
+    assert (dither(coarse, 0.0, SEED, "baseline") == coarse).all()
+
+
+def test_a_quiet_a_noisy_and_a_biased_control() -> None:
+    rng = np.random.default_rng(12)
+    quiet = aa_check(*blocks(rng, 600), 0.5, 1.0, alpha=0.05)
+    assert quiet.control is Control.QUIET
+    assert quiet.blocks == 600
+    assert quiet.ratio == pytest.approx(1, abs=0.03)
+    assert aa_check(*blocks(rng, 60), 0.95, 1.1, alpha=0.05).control is Control.NOISY
+    biased = aa_check(*blocks(rng, 600, ratio=1.2), 0.5, 1.3, alpha=0.05)
+    assert biased.control is Control.BIASED
+    assert biased.log_harm[0] > biased.log_harm[1]
+
+
+def test_bursts_are_thinned_and_independent_blocks_are_not() -> None:
+    rng = np.random.default_rng(13)
+    first, second = blocks(rng, 600)
+    assert latency.thinning_stride(first, second, 0.95) == 1
+    burst = np.repeat(rng.random(120) < 0.15, 5)[:, None]
+    stride = latency.thinning_stride(np.where(burst, 2 * first, first), np.where(burst, 2 * second, second), 0.9)
+    assert stride is not None
+    assert 3 <= stride <= 6
+    endless = np.linspace(1, 2, 600)[:, None] * np.ones(2)
+    assert latency.thinning_stride(endless, endless, 0.5) is None
+    assert latency.thinning_stride(first[:20], second[:20], 0.5) is None
+
+
+GOOD = np.ones((3, 2))
+
+
+@pytest.mark.parametrize(
+    ("baseline", "candidate", "p", "r", "message"),
+    [
+        (GOOD, GOOD[:2], 0.5, 1.0, "got 3 of the baseline and 2"),
+        (GOOD, np.ones((3, 3)), 0.5, 1.0, r"candidate must hold two times a block, shape \(n, 2\)"),
+        (GOOD * math.nan, GOOD, 0.5, 1.0, "baseline holds a time that is not positive"),
+        (GOOD, GOOD * 0, 0.5, 1.0, "candidate holds a time that is not positive"),
+        (GOOD, GOOD, 1.0, 1.0, "p must lie strictly between 0 and 1, got 1.0"),
+        (GOOD, GOOD, 0.5, 0.0, "ratio r must be positive, got 0.0"),
+        (GOOD, GOOD, 0.5, math.nan, "ratio r must be positive, got nan"),
+    ],
+)
+def test_broken_measurements_are_refused(
+    baseline: np.ndarray, candidate: np.ndarray, p: float, r: float, message: str
+) -> None:
+    for judge in (latency.log_e, latency.log_harm):
+        with pytest.raises(ValueError, match=message):
+            judge(baseline, candidate, p, r)
+
+
+def test_a_ratio_of_nothing_and_a_negative_tick_are_refused() -> None:
+    with pytest.raises(ValueError, match="at least one block"):
+        latency.ratio_estimate(np.empty((0, 2)), np.empty((0, 2)), 0.5)
+    with pytest.raises(ValueError, match=r"tick must be a duration, got -0\.1"):
+        dither(GOOD, -0.1, SEED, "baseline")

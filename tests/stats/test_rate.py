@@ -1,0 +1,89 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from paritygate.stats.rate import RateBet, RateState, advance, log_wealth_path
+from paritygate.stats.wealth import pass_threshold
+
+LIMIT = 0.03
+START = RateState(pass_threshold(0.05))
+runs = st.lists(st.integers(0, 8), max_size=40).map(
+    lambda hits: np.array([[h, 8 - h] for h in hits]).reshape(-1, 2).astype(int)
+)
+
+
+def plainly(batches: np.ndarray, h: float, c: float = 200.0) -> float:
+    log_e, hits, items = 0.0, 0, 0
+    for k, misses in batches:
+        believed = min(h, (hits + c * h / 2) / (items + c))
+        stake = (h - believed) / (h * (1 - h))
+        log_e += k * math.log1p(-stake * (1 - h)) + misses * math.log1p(stake * h)
+        hits, items = hits + k, items + k + misses
+    return log_e
+
+
+@given(runs, st.floats(0.001, 0.9))
+def test_wealth_is_the_definition(batches: np.ndarray, limit: float) -> None:
+    assert advance(START, batches, limit).log_e == pytest.approx(plainly(batches, limit), abs=1e-9)
+
+
+@given(runs, st.lists(st.integers(0, 40), max_size=4))
+def test_cutting_a_run_into_pieces_changes_no_bit(batches: np.ndarray, cuts: list[int]) -> None:
+    state = START
+    for piece in np.split(batches, sorted(min(c, len(batches)) for c in cuts)):
+        state = advance(state, piece, LIMIT)
+    assert state == advance(START, batches, LIMIT)
+
+
+@given(runs, st.data())
+def test_a_later_outcome_changes_no_earlier_wealth(batches: np.ndarray, data: st.DataObject) -> None:
+    at = data.draw(st.integers(0, len(batches)))
+    changed = np.concatenate((batches[:at], [[8, 0]]))
+    assert (log_wealth_path(changed, LIMIT)[:at] == log_wealth_path(batches, LIMIT)[:at]).all()
+
+
+def test_ten_clean_items_never_pass() -> None:
+    assert not advance(START, [[0, 8], [0, 2]], LIMIT).latched
+
+
+@pytest.mark.parametrize("limit", [math.nan, 0.0, 1.0, -0.1])
+def test_an_impossible_limit_is_refused(limit: float) -> None:
+    with pytest.raises(ValueError, match=f"limit must lie strictly between 0 and 1, got {limit}"):
+        advance(START, [[0, 8]], limit)
+
+
+@pytest.mark.parametrize(
+    ("batches", "message"),
+    [
+        ([[-1, 9]], "negative count: -1"),
+        ([[0, 7], [0, 8]], "must hold 8 items, got 7"),
+        ([[[0, 8]]], r"shape \(k, 2\)"),
+    ],
+)
+def test_a_broken_record_is_refused(batches: list[object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        advance(START, batches, LIMIT)
+
+
+@pytest.mark.parametrize("wrong", [{"c": 0.0}, {"c": math.nan}, {"batch": 0}])
+def test_an_impossible_bet_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="must be"):
+        RateBet(**wrong)  # type: ignore[arg-type]
+
+
+def drawn(rate: float, seed: int, batches: int, paths: int = 2000) -> np.ndarray:
+    hits = np.random.default_rng(seed).binomial(8, rate, size=(paths, batches))
+    return log_wealth_path(np.stack((hits, 8 - hits), -1), LIMIT) >= pass_threshold(0.05)
+
+
+def test_at_the_boundary_false_passes_stay_within_alpha() -> None:
+    passed = drawn(LIMIT, 14, 1000).any(-1).mean()
+    assert 0.02 < passed <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 2000)
+
+
+@pytest.mark.parametrize(("rate", "median"), [(0.005, 224), (0.01, 296), (0.015, 552)])
+def test_median_items_are_near_the_reference(rate: float, median: int) -> None:
+    passed = drawn(rate, 15, 400)
+    assert np.median(np.where(passed.any(-1), passed.argmax(-1) + 1, np.inf)) * 8 == pytest.approx(median, rel=0.1)
