@@ -199,12 +199,18 @@ class ReleaseStatus(ReadModel):
     baseline_revision: str = ""
     candidate_revision: str = ""
     step: int = Field(default=0, description="Index of the step in force or asked for.")
+    generation: int | None = Field(
+        default=None, description="The target's metadata.generation when our last write was seen to work."
+    )
     intent: Intent | None = None
     effective_percent: Percent | None = Field(
         default=None, description="The candidate's share as the data plane reports it."
     )
     live_since: Time | None = Field(default=None, description="When the present step was confirmed.")
     back: bool = Field(default=False, description="Set once: the way is back to the baseline, never forward again.")
+    frozen: bool = Field(
+        default=False, description="Set once: somebody else changed the target. Share 0 if that is safe, then hands off."
+    )
     reason: str = ""
     message: Text = ""
     started_at: Time | None = None
