@@ -1,0 +1,1 @@
+"""Brings artefacts in and proves what they are before anything is loaded."""

@@ -1,0 +1,1 @@
+"""Holds the two models and sees inputs only: no label, no margin, no token."""
