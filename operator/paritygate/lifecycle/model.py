@@ -132,7 +132,7 @@ Action = CreateJob | DeleteJob | ReadLog | CreateReport | PatchTarget | SetFinal
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to do: actions in order, then the status (if it differs), then events. `requeue_after` None = wait for an event."""
+    """Actions in order, then the status (if it differs), then events. `requeue_after` None = wait for an event."""
 
     actions: tuple[Action, ...]
     status: ValidationStatus

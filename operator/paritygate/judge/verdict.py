@@ -1,0 +1,90 @@
+"""From gates to a verdict. Nothing defaults to Passed: it is said only when every condition for it was seen to hold."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from paritygate.api import (
+    CheckRecord,
+    Claim,
+    ControlRecord,
+    Decision,
+    Enforcement,
+    EvaluationPlan,
+    GateRecord,
+    Metric,
+    Outcome,
+    Reason,
+)
+
+from .wording import describe, provable, shortfall
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was decided, why, and the sentence to act on."""
+
+    outcome: Outcome
+    reason: Reason
+    message: str
+
+
+def failed_already(claims: Mapping[str, Claim], records: Sequence[tuple[str, Decision]]) -> bool:
+    """Whether a hard gate (claim name, decision) has proved harm: nothing can turn that round, so one may stop."""
+    return any(d is Decision.HARM and claims[name].enforcement is Enforcement.HARD for name, d in records)
+
+
+def conclude(
+    plan: EvaluationPlan,
+    records: Sequence[GateRecord],
+    checks: Sequence[CheckRecord],
+    control: ControlRecord | None,
+) -> Verdict:
+    """The verdict on a finished evaluation: all evidence there will be is in the records.
+
+    Failed: a check broken or harm proved on a hard gate. Passed: at least one hard gate, every hard claim present,
+    every hard gate proved but those excluded beforehand (NotProven). Else Inconclusive.
+    """
+    claims = {claim.name: claim for claim in plan.claims}
+    broken = [check for check in checks if not check.ok]
+    if broken:
+        said = "; ".join(check.message or check.name for check in broken)
+        return Verdict(Outcome.FAILED, Reason.CHECK_FAILED, f"{said}. Correct the candidate and validate it again")
+    hard = [r for r in records if claims[r.claim].enforcement is Enforcement.HARD]
+    # Times from a node that can't tell two identical models apart prove nothing, not even harm.
+    quiet = control is not None and control.state == "Quiet"
+    believed = [r for r in hard if quiet or claims[r.claim].metric is not Metric.LATENCY_RATIO]
+    harmed = [r for r in believed if r.decision is Decision.HARM]
+    if harmed:
+        worst = sorted(harmed, key=lambda r: -(r.log_e_harm or 0))
+        said = "; ".join(describe(claims[r.claim], r) for r in worst[:3])
+        more = f" (and {len(worst) - 3} more gates)" if len(worst) > 3 else ""
+        return Verdict(Outcome.FAILED, Reason.HARM_PROVED, f"{said}{more}. Keep the baseline; mend the candidate there")
+    return _without_harm(claims, hard, control)
+
+
+def _without_harm(claims: Mapping[str, Claim], hard: Sequence[GateRecord], control: ControlRecord | None) -> Verdict:
+    timed = any(claims[r.claim].metric is Metric.LATENCY_RATIO for r in hard)
+    if timed and control is not None and control.state == "Biased":
+        return Verdict(Outcome.ERROR, Reason.BIASED_HARNESS, control.message)
+    provable_gates = [r for r in hard if r.decision is not Decision.NOT_PROVEN]
+    if not provable_gates:
+        return Verdict(
+            Outcome.INCONCLUSIVE,
+            Reason.NO_HARD_GATE,
+            "no hard gate could be proved with these packs: add items, widen a margin, or make a gate Hard",
+        )
+    missing = sorted({n for n, c in claims.items() if c.enforcement is Enforcement.HARD} - {r.claim for r in hard})
+    if timed and (control is None or control.state != "Quiet"):
+        said = control.message if control else "the A/A control was not run"
+        return Verdict(Outcome.INCONCLUSIVE, Reason.NOISY_NODE, said)
+    undecided = [r for r in provable_gates if r.decision is not Decision.PROVED]
+    if undecided or missing:
+        parts = [shortfall(claims[r.claim], r) for r in undecided[:3]] + [f"{name}: not measured" for name in missing]
+        return Verdict(Outcome.INCONCLUSIVE, Reason.ITEMS_EXHAUSTED, "; ".join(parts))
+    left_out = [r.name for r in hard if r.decision is Decision.NOT_PROVEN]
+    excluded = f"; not proven (too few items) and left out of the promise: {', '.join(left_out)}" if left_out else ""
+    return Verdict(
+        Outcome.PASSED,
+        Reason.ALL_GATES_PROVED,
+        f"{len(provable_gates)} hard gates proved: {provable(claims, provable_gates)}{excluded}",
+    )
