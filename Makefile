@@ -1,0 +1,49 @@
+# Every target calls what it needs, so each works alone in a fresh clone. `make` alone lists them.
+UV_VERSION := 0.13.9
+UV := $(shell command -v uv || echo build/uv/bin/uv)
+PY := .venv/bin/python
+PYTEST := $(PY) -m pytest
+
+.PHONY: help env check unit test-api test-cluster test quickstart demo demo-down bench clean
+help: ## What there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
+
+env: .venv/.done ## The virtual environment .venv, from uv.lock
+
+.venv/.done: pyproject.toml uv.lock
+	@command -v uv >/dev/null || test -x build/uv/bin/uv || (python3 -m venv build/uv && build/uv/bin/pip install --quiet uv==$(UV_VERSION))
+	$(UV) sync --frozen --quiet
+	@touch $@
+
+check: env ## Formatting, lint, types, import rules, generated files
+	.venv/bin/ruff format --check --quiet .
+	.venv/bin/ruff check --quiet .
+	.venv/bin/mypy --no-error-summary
+	.venv/bin/lint-imports --no-cache
+	$(PY) -m paritygate.api.crd --check
+
+unit: env ## Tests that need nothing but Python (under a minute)
+	$(PYTEST) -m "not api and not cluster" -n auto --dist worksteal
+
+test-api: env ## Tests against a real API server, control plane only
+	$(PYTEST) -m api -n 2 --dist loadfile
+
+test-cluster: env ## Tests on the whole cluster with KServe: user stories, kills
+	$(PYTEST) -m cluster
+
+test: check unit test-api test-cluster ## Everything, as CI runs it
+
+quickstart: env ## Stories 1 and 2 on this machine, no cluster, in seconds
+	$(PY) examples/quickstart/run.py
+
+demo: env ## The three stories on a real cluster with KServe
+	$(PY) -m examples.demo up
+
+demo-down: env ## Take the demo's cluster down; cached artefacts stay
+	$(PY) -m examples.demo down
+
+bench: env ## Measure against the limits in the design; writes build/bench.json
+	$(PY) -m tests.bench
+
+clean: ## Remove what make built in the checkout
+	rm -rf build .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
