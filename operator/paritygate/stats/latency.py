@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -98,27 +99,33 @@ def profile(
 
 def _cells(b: Floats, c: Floats, tau: Floats) -> Floats:
     """How many blocks have exactly i baseline and j candidate times above tau: (tau, 9), column 3 i + j."""
-    b, c = -np.sort(-b, axis=1), -np.sort(-c, axis=1)  # the i-th largest of a block is in column i - 1
+    ours, theirs = _descending(b), _descending(c)
     least = np.zeros((4, 4, tau.size), np.int64)  # blocks with AT LEAST i and j, zero for the impossible 3
     for i in range(3):
         for j in range(3):
-            bars = [b[:, i - 1]] * (i > 0) + [c[:, j - 1]] * (j > 0)
-            least[i, j] = _above(np.minimum.reduce(bars), tau) if bars else len(b)
+            bars = [ours[i - 1]] * (i > 0) + [theirs[j - 1]] * (j > 0)
+            least[i, j] = _above(np.minimum(bars[0], bars[-1]), tau) if bars else len(b)
     exact = least[:3, :3] - least[1:, :3] - least[:3, 1:] + least[1:, 1:]
     cells: Floats = exact.reshape(9, -1).T.astype(np.float64)
     return cells
+
+
+def _descending(times: Floats) -> tuple[Floats, Floats]:
+    return np.maximum(times[:, 0], times[:, 1]), np.minimum(times[:, 0], times[:, 1])
 
 
 def _above(values: Floats, tau: Floats) -> Ints:
     return values.size - np.searchsorted(np.sort(values), tau, side="right")
 
 
+@cache
 def _log_payoffs(p: float, sign: float) -> Floats:
     """Log of 1 - sign l1 D + l2 G per cell and bet: (9, bets). Bets that a corner nearly ruins are left out."""
     l1, l2 = np.array(_CROSSED + _LEVEL_ONLY).T
     i, j = np.divmod(np.arange(9), 3)
     payoffs = 1 - sign * l1 * ((j - i) / 2)[:, None] + l2 * (i / 2 - (1 - p))[:, None]
     logs: Floats = np.log(payoffs[:, payoffs.min(0) > _SMALLEST_PAYOFF])
+    logs.flags.writeable = False  # cached, hence shared
     return logs
 
 

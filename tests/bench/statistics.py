@@ -1,0 +1,137 @@
+"""The judge's promise and its price, by simulation of the product's own code at 5 % alpha.
+
+Wrong promotions: candidates that truly lose the margin, up to six times the fixed-sample plan. Items: equal models to a
+pass, as a number and against the fixed plan with 90 % power; a broken candidate to the proof of harm.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+from paritygate.stats import harm, latency, plan, rate
+from paritygate.stats.wealth import harm_threshold, pass_threshold
+
+ALPHA, PATHS, WORKERS = 0.05, 4000, 2
+ALLOWED = ALPHA + 3 * math.sqrt(ALPHA * (1 - ALPHA) / PATHS)
+BOUNDARY = [(0.005, 0.01), (0.01, 0.01), (0.01, 0.02), (0.01, 0.05), (0.02, 0.02), (0.02, 0.10)]
+SLOWEST = 800  # blocks in a latency run
+QUANTILES = {"p50": (0.5, 0.0), "p95": (0.95, NormalDist().inv_cdf(0.95))}
+SIGMA, LIMIT = 0.15, 1.10
+
+
+def measure() -> list[dict[str, Any]]:
+    """Rows {name, value, unit, limit, better, ok}; about half a minute on two cores."""
+    with ProcessPoolExecutor(WORKERS) as pool:
+        parts = [pool.submit(part) for part in _parts()]
+        return [row for part in parts for row in part.result()]
+
+
+def _parts() -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    for m, f in BOUNDARY:
+        yield partial(_flip_at_the_margin, m, f)
+    yield _rate_at_the_limit
+    yield _harm_at_the_margin
+    for name, direction in (("p50", "pass"), ("p95", "pass"), ("p95", "harm")):
+        yield partial(_latency_at_the_limit, name, direction)
+    yield partial(_blocks_to_a_pass, 1.05, 700)
+    yield partial(_blocks_to_a_pass, 1.10, 350)
+    yield partial(_items_to_a_pass, 0.02, 1250)
+    yield partial(_items_to_a_pass, 0.05, 2700)
+    yield _items_to_harm
+
+
+def _row(name: str, value: float, unit: str, limit: float) -> dict[str, Any]:
+    return {"name": name, "value": value, "unit": unit, "limit": limit, "better": "lower", "ok": bool(value <= limit)}
+
+
+def _wrong(name: str, share: float) -> list[dict[str, Any]]:
+    return [_row(f"wrong at the boundary, {name}", share, f"share of {PATHS} paths", round(ALLOWED, 4))]
+
+
+def _fixed_plan(m: float, f: float) -> int:
+    z = NormalDist().inv_cdf(1 - ALPHA) + NormalDist().inv_cdf(0.9)
+    return math.ceil(z * z * f / m**2)
+
+
+def _flip_at_the_margin(m: float, f: float) -> list[dict[str, Any]]:
+    horizon = 6 * _fixed_plan(m, f)
+    ends = plan.simulate(horizon, alpha=ALPHA, margin=m, flip_rate=f, loss=m, seed=1, paths=PATHS)
+    return _wrong(f"flip, margin {m:.1%}, flips {f:.0%}", float(np.isfinite(ends).mean()))
+
+
+def _rate_at_the_limit() -> list[dict[str, Any]]:
+    h = 0.03
+    hits = np.random.default_rng(2).binomial(8, h, size=(PATHS, 6 * _fixed_plan(h, h) // 8))
+    wealth = rate.log_wealth_path(np.stack((hits, 8 - hits), -1), h)
+    return _wrong(f"rate, limit {h:.0%}", float((wealth >= pass_threshold(ALPHA)).any(-1).mean()))
+
+
+def _harm_paths(m: float, loss: float, f: float, items: int, seed: int) -> Iterator[np.ndarray]:
+    shares = [(f + loss) / 2, (f - loss) / 2, 1 - f, 0]
+    draw = np.random.default_rng(seed)
+    for _ in range(0, PATHS, 250):  # 24 bets at once: a part at a time bounds memory
+        yield harm.log_harm_path(draw.multinomial(8, shares, size=(250, items // 8)), m)
+
+
+def _harm_at_the_margin() -> list[dict[str, Any]]:
+    m, f = 0.01, 0.05
+    reached = [(path >= harm_threshold(1, ALPHA)).any(-1) for path in _harm_paths(m, m, f, _fixed_plan(m, f), seed=3)]
+    return _wrong(f"harm, margin {m:.0%}, flips {f:.0%}", float(np.mean(reached)))
+
+
+def _blocks(rng: np.random.Generator, count: int, ratio: float) -> tuple[np.ndarray, np.ndarray]:
+    """Lognormal times, sigma 15 %; the models of a block share 60 % of the noise's variance."""
+    shared = math.sqrt(0.6) * rng.standard_normal((count, 1))
+    own = math.sqrt(0.4) * rng.standard_normal((2, count, 2))
+    return np.exp(SIGMA * (shared + own[0])), ratio * np.exp(SIGMA * (shared + own[1]))
+
+
+def _latency_at_the_limit(name: str, direction: str) -> list[dict[str, Any]]:
+    (p, z), proved = QUANTILES[name], 0
+    rng, threshold = np.random.default_rng([4, *name.encode(), *direction.encode()]), pass_threshold(ALPHA)
+    evidence = latency.log_e if direction == "pass" else latency.log_harm
+    bound = partial(latency.profile, p=p, r=LIMIT, harm=direction == "harm", tau=[math.exp(SIGMA * z)])
+    for _ in range(PATHS):
+        b, c = _blocks(rng, SLOWEST, LIMIT)
+        # Wealth at the true quantile is no less than the evidence: only where that suffices the whole is worked out.
+        proved += any(
+            bound(b[:n], c[:n])[0] >= threshold and evidence(b[:n], c[:n], p, LIMIT) >= threshold
+            for n in latency.looks(SLOWEST)
+        )
+    return _wrong(f"latency {name}, limit {LIMIT:.2f}, {direction}", proved / PATHS)
+
+
+def _blocks_to_a_pass(r: float, limit: int) -> list[dict[str, Any]]:
+    rng, ends = np.random.default_rng(7), []
+    for _ in range(101):
+        b, c = _blocks(rng, 2 * limit, 1.0)
+        stalled = np.where(rng.random((len(b), 1)) < 0.01, 3.0, 1.0)  # one call in a hundred, both models alike
+        b, c = stalled * b, stalled * c
+        passed = (n for n in latency.looks(len(b)) if latency.log_e(b[:n], c[:n], 0.95, r) >= pass_threshold(ALPHA))
+        ends.append(next(passed, math.inf))
+    return [_row(f"median blocks to a pass, p95, limit {r:.2f}, equal models", float(np.median(ends)), "blocks", limit)]
+
+
+def _items_to_a_pass(f: float, limit: int) -> list[dict[str, Any]]:
+    m = 0.01
+    fixed = _fixed_plan(m, f)
+    ends = plan.simulate(4 * fixed, alpha=ALPHA, margin=m, flip_rate=f, seed=5, paths=PATHS)
+    median, name = float(np.median(ends)), f"margin {m:.0%}, flips {f:.0%}"
+    return [
+        _row(f"median items to a pass, {name}", median, "items", limit),
+        _row(f"median items to a pass / fixed plan of {fixed}, {name}", median / fixed, "ratio", limit / fixed),
+    ]
+
+
+def _items_to_harm() -> list[dict[str, Any]]:
+    paths, rows = list(_harm_paths(0.01, 0.03, 0.05, 4000, seed=6)), []
+    for gates, limit in ((1, 950), (5, 1300), (20, 1650)):
+        reached = [path >= harm_threshold(gates, ALPHA) for path in paths]
+        ends = np.concatenate([np.where(hit.any(-1), 8 * (hit.argmax(-1) + 1), np.inf) for hit in reached])
+        name = f"median items to harm, margin 1%, true loss 3 points, {gates} gate{'s' * (gates > 1)}"
+        rows.append(_row(name, float(np.median(ends)), "items", limit))
+    return rows
