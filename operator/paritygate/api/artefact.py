@@ -4,16 +4,19 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from .base import Digest, Model, Uri
+from .base import Digest, Model, RemoteUri
 
 
 class Artefact(Model):
-    """A file or folder. The digest is of its manifest: the sorted list of (path, size, sha256)."""
+    """A file or folder, named by where it lies and by what it holds."""
 
-    uri: Uri = Field(
+    uri: RemoteUri = Field(
         description="s3://, gs://, hf://, https://, pvc://CLAIM/PATH; file:// or a path only outside a cluster."
     )
-    digest: Digest = Field(description="sha256 of the artefact's manifest; `paritygate digest PATH` prints it.")
+    digest: Digest = Field(
+        description="sha256 of the artefact's manifest, the sorted list of (path, size, sha256); "
+        "`paritygate digest PATH` prints it."
+    )
 
 
 class Technique(StrEnum):

@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Literal
 
-from .base import ReadModel, Text, Time
+from pydantic import Field
+
+from .base import ReadModel, Text, Time, Word
 
 
 class ConditionType(StrEnum):
@@ -21,14 +23,14 @@ class ConditionType(StrEnum):
 
 
 class Condition(ReadModel):
-    """metav1.Condition."""
+    """One aspect of the object's state (metav1.Condition)."""
 
-    type: str
-    status: Literal["True", "False", "Unknown"]
-    reason: str
-    message: Text = ""
-    last_transition_time: Time
-    observed_generation: int | None = None
+    type: Word = Field(description="Ready, Reconciling, Stalled, Planned, Evaluated, Passed, Approved or Promoted.")
+    status: Literal["True", "False", "Unknown"] = Field(description="Whether the condition holds.")
+    reason: Word = Field(description="Why, as one documented word that is never reused for another meaning.")
+    message: Text = Field(default="", description="Why, for people: figures and what to do next.")
+    last_transition_time: Time = Field(description="When the status last changed.")
+    observed_generation: int | None = Field(default=None, description="The metadata.generation that this is about.")
 
 
 def carry_over(previous: Iterable[Condition], wanted: Iterable[Condition]) -> tuple[Condition, ...]:

@@ -1,23 +1,87 @@
-"""What a Kubernetes schema says beyond JSON Schema: CEL rules and list semantics, as `json_schema_extra` values."""
+"""What a Kubernetes schema says beyond JSON Schema, as annotations: CEL rules and list semantics.
 
+Each also holds in Python with the same message: `paritygate check` reads manifests where no API server is.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
 
-def rules(*pairs: tuple[str, str]) -> dict[str, Any]:
-    """CEL rules as (rule, message) pairs; the message says what to write instead."""
-    return {"x-kubernetes-validations": [{"rule": rule, "message": message} for rule, message in pairs]}
+Schema = dict[str, Any]
 
 
-def list_map(*keys: str) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A CEL rule, its message (what to write instead) and its twin in Python.
+
+    As an annotation it holds for one field, in `Model.RULES` for the whole object. `holds` is None where only the API
+    server can tell: the rule compares with the old object, or asks for something only in a cluster.
+    """
+
+    cel: str
+    message: str
+    holds: Callable[[Any], bool] | None = None
+
+    def broken_by(self, value: object) -> bool:
+        """Whether the twin refuses `value`."""
+        return self.holds is not None and not self.holds(value)
+
+    def schema(self) -> Schema:
+        """The entry of x-kubernetes-validations."""
+        return {"rule": self.cel, "message": self.message}
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._checked, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> Schema:
+        described = handler(schema)
+        described.setdefault("x-kubernetes-validations", []).append(self.schema())
+        return described
+
+    def _checked(self, value: Any) -> Any:
+        if self.broken_by(value):
+            raise ValueError(self.message)
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class ListOf:
+    """How server-side apply merges a list, and by what its entries are told apart."""
+
+    kind: str
+    keys: tuple[str, ...] = ()
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        inner = handler(source)
+        return inner if self.kind == "atomic" else core_schema.no_info_after_validator_function(self._distinct, inner)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> Schema:
+        described = handler(schema)
+        described["x-kubernetes-list-type"] = self.kind
+        if self.keys:
+            described["x-kubernetes-list-map-keys"] = list(self.keys)
+        return described
+
+    def _distinct(self, entries: tuple[Any, ...]) -> tuple[Any, ...]:
+        seen = Counter(tuple(getattr(entry, key) for key in self.keys) if self.keys else (entry,) for entry in entries)
+        twice = [", ".join(map(str, key)) for key, count in seen.items() if count > 1]
+        if twice:
+            what = " and ".join(self.keys) or "value"
+            raise ValueError(f"duplicate {what}: {'; '.join(twice)}. Each entry needs a {what} of its own")
+        return entries
+
+
+ATOMIC = ListOf("atomic")
+"""A list that one applier owns as a whole."""
+
+SET = ListOf("set")
+"""A list of distinct scalars."""
+
+
+def list_map(*keys: str) -> ListOf:
     """A list whose entries are told apart by these keys: server-side apply merges it entry by entry."""
-    return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)}
-
-
-def list_set() -> dict[str, Any]:
-    """A list of distinct scalars."""
-    return {"x-kubernetes-list-type": "set"}
-
-
-def list_atomic() -> dict[str, Any]:
-    """A list that one applier owns as a whole."""
-    return {"x-kubernetes-list-type": "atomic"}
+    return ListOf("map", keys)

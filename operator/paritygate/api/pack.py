@@ -1,12 +1,12 @@
 """ScenarioPack: a locked, versioned set of items with the slices it can be cut into."""
 
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from .base import Digest, Label, Model, ObjectMeta, Uri
-from .markers import list_map, rules
+from .markers import Rule, list_map
 
 
 class Task(StrEnum):
@@ -18,11 +18,7 @@ class Task(StrEnum):
 class DataFile(Model):
     """One data file of a pack."""
 
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            ("has(self.digest)", "digest is required in a cluster: `paritygate digest FILE` prints it")
-        )
-    )
+    RULES: ClassVar = (Rule("has(self.digest)", "digest is required in a cluster: `paritygate digest FILE` prints it"),)
 
     uri: Uri = Field(
         description="s3://, pvc://CLAIM/PATH, ...; relative to the pack's file only in `paritygate check`."
@@ -42,28 +38,26 @@ class PackData(Model):
 class SliceColumn(Model):
     """A column of the labels file by which items are grouped."""
 
-    column: Label
+    column: Label = Field(description="Its name in the header of the labels file.")
 
 
 class PackSpec(Model):
-    """What is in a pack. Immutable: a new content is a new pack or a new version."""
+    """What is in a pack. Immutable: a new content is a new pack."""
 
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            ("self == oldSelf", "a pack is locked: create a new ScenarioPack with another name instead")
-        )
+    RULES: ClassVar = (
+        Rule("self == oldSelf", "a pack is locked: create a new ScenarioPack with another name instead"),
     )
 
     version: str = Field(min_length=1, max_length=64, description="The version of the content, for people.")
     task: Task
     data: PackData
-    slices: tuple[SliceColumn, ...] = Field(
-        default=(), max_length=16, json_schema_extra=list_map("column"), description="Slice columns that gates may use."
+    slices: Annotated[tuple[SliceColumn, ...], list_map("column")] = Field(
+        default=(), max_length=16, description="Slice columns that gates may use."
     )
 
 
 class ScenarioPack(Model):
-    """A ScenarioPack resource or file."""
+    """A locked, versioned set of items (inputs, labels, slices) that a candidate is judged on."""
 
     api_version: Literal["paritygate.io/v1alpha1"] = "paritygate.io/v1alpha1"
     kind: Literal["ScenarioPack"] = "ScenarioPack"

@@ -1,39 +1,86 @@
 """AcceleratorPool: where evaluators run, so that the device that judges is the device that will serve."""
 
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-from .base import DecimalString, Model, ObjectMeta
-from .markers import list_atomic, list_set, rules
+from .base import DecimalString, Model, Name, ObjectMeta, Quantity, matching
+from .markers import ATOMIC, SET, Rule
 
 
 class Toleration(Model):
-    """core/v1 Toleration."""
+    """A taint of the pool's nodes that evaluator pods tolerate (core/v1 Toleration)."""
 
-    key: str | None = Field(default=None, max_length=316)
-    operator: Literal["Exists", "Equal"] | None = None
-    value: str | None = Field(default=None, max_length=63)
-    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
-    toleration_seconds: int | None = None
+    RULES: ClassVar = (
+        Rule(
+            "has(self.key) || (has(self.operator) && self.operator == 'Exists')",
+            "a toleration without key needs operator: Exists",
+            lambda toleration: toleration.key is not None or toleration.operator == "Exists",
+        ),
+        Rule(
+            "!has(self.value) || self.value == '' || !has(self.operator) || self.operator != 'Exists'",
+            "operator Exists takes no value",
+            lambda toleration: not toleration.value or toleration.operator != "Exists",
+        ),
+        Rule(
+            "!has(self.tolerationSeconds) || (has(self.effect) && self.effect == 'NoExecute')",
+            "tolerationSeconds needs effect: NoExecute",
+            lambda toleration: toleration.toleration_seconds is None or toleration.effect == "NoExecute",
+        ),
+    )
+
+    key: str | None = Field(
+        default=None, min_length=1, max_length=316, description="The taint's key; absent with Exists: every taint."
+    )
+    operator: Literal["Exists", "Equal"] | None = Field(default=None, description="How to compare. Default: Equal.")
+    value: str | None = Field(default=None, max_length=63, description="The taint's value, with Equal.")
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
+        default=None, description="The taint's effect; absent: every effect."
+    )
+    toleration_seconds: int | None = Field(
+        default=None, description="How long a NoExecute taint is tolerated; absent: for ever."
+    )
 
 
 class PoolResources(Model):
-    """What the runner asks for: cpu, memory and the accelerator's extended resource. Requests equal limits."""
+    """What the runner asks for. Requests equal limits: an evaluator never shares what it measures with."""
 
-    limits: dict[str, str] = Field(
+    limits: Annotated[
+        dict[str, Quantity],
+        Rule(
+            "'cpu' in self && 'memory' in self",
+            'limits must name cpu and memory, such as {cpu: "1", memory: 1Gi}: the runner takes its threads from them',
+            lambda limits: "cpu" in limits and "memory" in limits,
+        ),
+    ] = Field(
         default={"cpu": "1", "memory": "1Gi"},
         max_length=8,
-        description="Quantities by resource name.",
+        description="Quantities by resource name: cpu, memory and the accelerator's extended resource.",
     )
 
 
 class PoolRuntime(Model):
     """How models are run there."""
 
-    name: Literal["onnxruntime"] = "onnxruntime"
-    execution_providers: tuple[str, ...] = Field(
-        default=("CPUExecutionProvider",), min_length=1, max_length=8, json_schema_extra=list_atomic()
+    name: Literal["onnxruntime"] = Field(default="onnxruntime", description="The inference runtime.")
+    execution_providers: Annotated[
+        tuple[
+            Annotated[
+                str,
+                Field(max_length=64),
+                matching(
+                    "[A-Za-z0-9]+ExecutionProvider",
+                    "an onnxruntime execution provider, such as CPUExecutionProvider or CUDAExecutionProvider",
+                ),
+            ],
+            ...,
+        ],
+        ATOMIC,
+    ] = Field(
+        default=("CPUExecutionProvider",),
+        min_length=1,
+        max_length=8,
+        description="onnxruntime execution providers, best first. Falling back to a later one fails the candidate.",
     )
     threads: int | None = Field(default=None, ge=1, le=256, description="Default: the container's cpu quota.")
 
@@ -41,30 +88,34 @@ class PoolRuntime(Model):
 class PoolSpec(Model):
     """A pool of nodes with the same device."""
 
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            (
-                "size(self.nodeSelector) > 0",
-                "nodeSelector must name at least one node label: a pool without one is every node",
-            )
-        )
+    node_selector: Annotated[
+        dict[str, Annotated[str, Field(max_length=63)]],
+        Rule(
+            "size(self) > 0",
+            "nodeSelector must name at least one node label: a pool without one is every node",
+            lambda labels: len(labels) > 0,
+        ),
+    ] = Field(max_length=16, description="Labels that every node of the pool bears.")
+    tolerations: Annotated[tuple[Toleration, ...], ATOMIC] = Field(
+        default=(), max_length=16, description="Taints of the pool's nodes that evaluator pods tolerate."
     )
-
-    node_selector: dict[str, str] = Field(max_length=16)
-    tolerations: tuple[Toleration, ...] = Field(default=(), max_length=16, json_schema_extra=list_atomic())
     resources: PoolResources = PoolResources()
-    runtime_class_name: str | None = Field(default=None, max_length=253)
-    priority_class_name: str | None = Field(default=None, max_length=253)
-    runtime: PoolRuntime = PoolRuntime()
-    allowed_namespaces: tuple[str, ...] = Field(
-        default=(), max_length=256, json_schema_extra=list_set(), description="Empty: every namespace."
+    runtime_class_name: Name | None = Field(default=None, description="The pods' RuntimeClass, such as nvidia.")
+    priority_class_name: Name | None = Field(
+        default=None, description="The pods' PriorityClass: low, so that serving goes first."
     )
-    price_per_hour: DecimalString | None = None
-    watts: int | None = Field(default=None, ge=0, le=100000)
+    runtime: PoolRuntime = PoolRuntime()
+    allowed_namespaces: Annotated[tuple[Name, ...], SET] = Field(
+        default=(), max_length=256, description="Namespaces whose validations may run here. Empty: every namespace."
+    )
+    price_per_hour: DecimalString | None = Field(
+        default=None, description="Of one evaluator, in the currency of your choice: what a verdict costs."
+    )
+    watts: int | None = Field(default=None, ge=0, le=100000, description="Drawn by one evaluator under load.")
 
 
 class AcceleratorPool(Model):
-    """An AcceleratorPool resource."""
+    """Nodes with the same device, and how evaluators run on them: judged where it will serve."""
 
     api_version: Literal["paritygate.io/v1alpha1"] = "paritygate.io/v1alpha1"
     kind: Literal["AcceleratorPool"] = "AcceleratorPool"

@@ -1,51 +1,59 @@
 """ValidationReport: the immutable record of one validation."""
 
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-from .base import Digest, Model, ObjectMeta, Outcome, Text, Time
+from .base import Digest, Model, ObjectMeta, Outcome, Text, Time, Word
 from .evaluation import CheckRecord, ControlRecord, EvaluationPlan, Flip, GateRecord
-from .markers import list_atomic, rules
+from .markers import ATOMIC, Rule
 
 
 class ValidationRef(Model):
     """The validation that this report is about. By UID: a namesake created later is another validation."""
 
-    name: str
-    uid: str
-    generation: int
+    name: Word = Field(description="The CompressionValidation's name, in the report's namespace.")
+    uid: Word = Field(description="Its metadata.uid.")
+    generation: int = Field(description="Its metadata.generation when it was decided.")
 
 
 class ReportSpec(Model):
     """What decided, in full but for latency times, which are told by digest."""
 
-    model_config = ConfigDict(json_schema_extra=rules(("self == oldSelf", "a report is a record: it is never edited")))
+    RULES: ClassVar = (Rule("self == oldSelf", "a report is a record: it is never edited"),)
 
     validation: ValidationRef
-    input_digest: Digest
-    outcome: Outcome
-    reason: str
-    message: Text
-    decided_at: Time
+    input_digest: Digest = Field(description="sha256 of the plan as canonical JSON.")
+    outcome: Outcome = Field(description="The verdict.")
+    reason: Word = Field(description="Why, as one documented word.")
+    message: Text = Field(description="Why, for people: value, margin, n and interval.")
+    decided_at: Time = Field(description="When the verdict was reached.")
     plan: EvaluationPlan
     result_digest: Digest | None = Field(
         default=None, description="sha256 of the referee's result line; absent when there was none."
     )
-    attempts: int = 1
-    gates: tuple[GateRecord, ...] = Field(default=(), max_length=512, json_schema_extra=list_atomic())
-    checks: tuple[CheckRecord, ...] = Field(default=(), max_length=16, json_schema_extra=list_atomic())
+    attempts: int = Field(default=1, description="Evaluator Jobs it took.")
+    gates: Annotated[tuple[GateRecord, ...], ATOMIC] = Field(
+        default=(), max_length=512, description="The evidence, gate by gate."
+    )
+    checks: Annotated[tuple[CheckRecord, ...], ATOMIC] = Field(
+        default=(), max_length=16, description="Deterministic checks of the candidate."
+    )
     control: ControlRecord | None = None
-    items: int = 0
-    harmful_flips: int = 0
-    beneficial_flips: int = 0
-    neutral_flips: int = 0
-    worst: tuple[Flip, ...] = Field(default=(), max_length=20, json_schema_extra=list_atomic())
-    environment: dict[str, str] = Field(default={}, description="Versions and device as the evaluator saw them.")
+    items: int = Field(default=0, description="Items judged.")
+    harmful_flips: int = Field(default=0, description="Items that only the baseline got right.")
+    beneficial_flips: int = Field(default=0, description="Items that only the candidate got right.")
+    neutral_flips: int = Field(default=0, description="Items that both got wrong, differently.")
+    worst: Annotated[tuple[Flip, ...], ATOMIC] = Field(
+        default=(), max_length=20, description="The harmful flips that the candidate was surest of."
+    )
+    environment: dict[str, Text] = Field(
+        default={}, max_length=64, description="Versions and device as the evaluator saw them."
+    )
 
 
 class ValidationReport(Model):
-    """A ValidationReport resource."""
+    """The immutable record of one validation: what was compared, on what, what came out and from which counts."""
 
     api_version: Literal["paritygate.io/v1alpha1"] = "paritygate.io/v1alpha1"
     kind: Literal["ValidationReport"] = "ValidationReport"
