@@ -1,0 +1,1 @@
+"""Three stories on a real cluster: a promotion, a quiet failure caught, a rollback."""
