@@ -5,12 +5,13 @@ import sys
 import time
 from datetime import datetime
 
-from examples.demo.stage import NAMESPACE, set_stage
+from examples.demo.stage import set_stage
 from examples.demo.stories import Ending, promotion, quiet_failure, rollback, traffic
 from tests.cluster import down
 from tests.cluster.errors import ClusterError
 from tests.cluster.progress import say
 
+NAMESPACE = "parity-demo"
 TITLES = {
     "story-1-good-int8": "1. An INT8 candidate that is as good",
     "story-2-quiet-failure": "2. A candidate that lost one segment while its average looks fine",
@@ -36,7 +37,7 @@ def main() -> int:
 def tell_all() -> None:
     """Set the stage, tell the stories, sum up."""
     started = time.monotonic()
-    stage = set_stage()
+    stage = set_stage(NAMESPACE)
     endings = []
     with traffic(stage) as stream:
         for story in (promotion, quiet_failure, rollback):

@@ -8,19 +8,18 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from examples.demo.runtime.server import version_of
 from examples.quickstart.build import build
 from paritygate.evidence import manifest_digest
+from tests.cluster.python_image import python_image
+
+from examples.demo.runtime.server import version_of
 from tests.cluster import Cluster, Profile, ensure
 from tests.cluster.progress import step
-from tests.cluster.python_image import python_image
 
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parent.parent
 RENDERED = CHECKOUT / "build" / "demo"
-NAMESPACE = "parity-demo"
 SYSTEM = "paritygate-system"
-HOST = f"digits-predictor.{NAMESPACE}.example.com"
 SERVING_IMAGE = "dev.local/paritygate-demo-serving:1"
 OPERATOR_IMAGE = "localhost/paritygate-operator:demo"
 EVALUATOR_IMAGE = "localhost/paritygate-evaluator:demo"
@@ -31,13 +30,19 @@ class Stage:
     """A cluster with ParityGate installed, and where the demo's manifests lie."""
 
     cluster: Cluster
+    namespace: str
     manifests: Path
     versions: Mapping[str, str]
     """Model name by the version that the serving runtime answers with."""
 
     def kubectl(self, *words: str, stdin: str | None = None) -> str:
         """kubectl in the demo's namespace."""
-        return self.cluster.kubectl("-n", NAMESPACE, *words, stdin=stdin)
+        return self.cluster.kubectl("-n", self.namespace, *words, stdin=stdin)
+
+    @property
+    def host(self) -> str:
+        """The host name under which the model is reached."""
+        return f"digits-predictor.{self.namespace}.example.com"
 
     def get(self, kind: str, name: str) -> dict[str, Any]:
         """One object; empty when it isn't there."""
@@ -45,15 +50,15 @@ class Stage:
         return dict(json.loads(text)) if text.strip() else {}
 
 
-def set_stage(namespace: str = NAMESPACE) -> Stage:
+def set_stage(namespace: str) -> Stage:
     """Bring everything up that the stories need; what is there already is used."""
     cluster = ensure(profile=Profile.FULL)
     models = _models(cluster)
     _images(cluster)
     manifests = _render(models)
     install(cluster)
-    stage = Stage(cluster, manifests, {version_of(models / name): name for name in MODELS})
-    _serve(stage, namespace)
+    stage = Stage(cluster, namespace, manifests, {version_of(models / name): name for name in MODELS})
+    serve_baseline(stage)
     return stage
 
 
@@ -121,8 +126,9 @@ def install(cluster: Cluster, *values: str) -> None:
         )  # fmt: skip
 
 
-def _serve(stage: Stage, namespace: str) -> None:
-    cluster = stage.cluster
+def serve_baseline(stage: Stage) -> None:
+    """A clean namespace in which the float32 model serves. What was there is deleted."""
+    cluster, namespace = stage.cluster, stage.namespace
     with step("a clean namespace"):
         cluster.kubectl("delete", "namespace", namespace, "--ignore-not-found", "--wait=true", timeout=240)
         cluster.kubectl("create", "namespace", namespace)

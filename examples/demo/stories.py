@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from examples.demo.stage import HOST, Stage
+from examples.demo.stage import Stage
 from tests.cluster.progress import say
 
 TRAFFIC = Path(__file__).with_name("traffic.py")
@@ -24,7 +24,7 @@ class Traffic:
 
     def __init__(self, stage: Stage) -> None:
         self._versions = stage.versions
-        argv = stage.cluster.command([sys.executable, TRAFFIC, str(stage.cluster.entrance), HOST])
+        argv = stage.cluster.command([sys.executable, TRAFFIC, str(stage.cluster.entrance), stage.host])
         self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self._last: dict[str, int] = {}
         Thread(target=self._read, daemon=True).start()
