@@ -24,8 +24,7 @@ def blocks(rng: np.random.Generator, count: int, ratio: float = 1.0) -> tuple[np
 def plainly(b: np.ndarray, c: np.ndarray, p: float, r: float, sign: float) -> float:
     """The definition, block by block and tau by tau."""
     q, wealth = 1 - p, []
-    bets = [(l1, s * l2) for l1 in (0.05, 0.1, 0.2, 0.4, 0.7) for l2 in (0.075, 0.15, 0.3, 0.6) for s in (1, -1)]
-    bets += [(l1, 0.0) for l1 in (0.05, 0.1, 0.2, 0.4, 0.7)] + [(0.0, l2) for l2 in (2, 5, 10, 15, -0.3, -0.6, -0.9)]
+    bets = [(l1, l2) for l1 in (0.2, 0.4, 0.9) for l2 in (0.0, 0.15, -0.15, 0.7, -0.8)] + [(0.0, 5.0), (0.0, -0.9)]
     corners = [(0.0, -q), (0.0, p), (1.0, -q), (-1.0, p)]
     bets = [(l1, l2) for l1, l2 in bets if all(1 - sign * l1 * d + l2 * g > 0.01 for d, g in corners)]
     for tau in [-1.0, *b.ravel(), *(c / r).ravel()]:
