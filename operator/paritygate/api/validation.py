@@ -217,12 +217,19 @@ class ReleaseStatus(ReadModel):
     baseline_revision: Word = Field(default="", description="The revision that serves the baseline.")
     candidate_revision: Word = Field(default="", description="The revision that serves the candidate.")
     step: int = Field(default=0, description="Index of the step in force or asked for.")
+    generation: int | None = Field(
+        default=None, description="The target's metadata.generation when our last write was seen to work."
+    )
     intent: Intent | None = None
     effective_percent: Percent | None = Field(
         default=None, description="The candidate's share as the data plane reports it."
     )
     live_since: Time | None = Field(default=None, description="When the present step was confirmed.")
     back: bool = Field(default=False, description="Set once: the way is back to the baseline, never forward again.")
+    frozen: bool = Field(
+        default=False,
+        description="Set once: somebody else changed the target. Share 0 if that is safe, then hands off.",
+    )
     reason: Word = Field(default="", description="Why the release stands where it stands, as one documented word.")
     message: Text = Field(default="", description="The same for people.")
     started_at: Time | None = Field(default=None, description="When the candidate was introduced.")
