@@ -49,6 +49,11 @@ def test_the_bet_with_no_flips_at_all_stakes_everything_allowed() -> None:
     assert growth_optimal_bet(0.0, 0.01) == pytest.approx(1 / 0.99)
 
 
+def test_the_cap_leaves_something_after_a_harmful_flip() -> None:
+    assert bet_path([CLEAN], MARGIN, FlipBet(v0=1e-6)) == pytest.approx(0.999 / 0.99)
+    assert bet_path([CLEAN], MARGIN, FlipBet(v0=1e-6, cap=0.5)) == pytest.approx(0.5 / 0.99)
+
+
 def test_five_batches_have_known_bets_and_wealth() -> None:
     batches = [CLEAN, [1, 0, 3, 4], [0, 1, 7, 0], CLEAN, [0, 0, 0, 8]]
     bets = [0.41716644, 0.42883969, 0.37461683, 0.33414799, 0.34366214]
