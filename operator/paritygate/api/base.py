@@ -76,13 +76,15 @@ def decimal(cel: str, holds: Callable[[Decimal], bool], message: str) -> Rule:
     )
 
 
-DecimalString = Annotated[str, Field(max_length=20), matching(_DECIMAL, 'a decimal number in quotes, such as "0.05"')]
+DecimalString = Annotated[
+    str, Field(max_length=20), matching(_DECIMAL, 'must be a decimal number in quotes, such as "0.05"')
+]
 """A number that decides. Never a float in an API: `1` against `1.0`, and rounding, are how gates drift."""
 
 Duration = Annotated[
     str,
     Field(min_length=1, max_length=32),
-    matching(_DURATION, 'a duration of hours, minutes and seconds, such as "90s", "10m" or "1h30m"'),
+    matching(_DURATION, 'must be a duration of hours, minutes and seconds, such as "90s", "10m" or "1h30m"'),
 ]
 """A Go duration: `90s`, `10m`, `1h30m`."""
 
@@ -91,7 +93,7 @@ PositiveDuration = Annotated[
     Field(min_length=1, max_length=32),
     Rule(
         f"self.matches('^{_DURATION}$') && self.matches('[1-9]')",
-        'a duration above 0 of hours, minutes and seconds, such as "90s", "10m" or "1h30m"',
+        'must be a duration above 0 in hours, minutes and seconds, such as "90s", "10m" or "1h30m"',
         lambda text: re.fullmatch(_DURATION, text) is not None and re.search("[1-9]", text) is not None,
     ),
 ]
@@ -102,7 +104,7 @@ Digest = Annotated[
     Field(max_length=71),
     matching(
         "sha256:[0-9a-f]{64}",
-        "sha256: and 64 lower-case hexadecimal digits; `paritygate digest PATH` prints it",
+        "must be sha256: and 64 lower-case hexadecimal digits; `paritygate digest PATH` prints it",
     ),
 ]
 Uri = Annotated[str, Field(min_length=1, max_length=1024)]
@@ -111,24 +113,21 @@ RemoteUri = Annotated[
     Field(min_length=1, max_length=1024),
     Rule(
         "self.matches('^[a-z][a-z0-9+.-]*://.+') && !self.startsWith('file://')",
-        "a place that pods of the cluster reach: s3://, gs://, hf://, https:// or pvc://CLAIM/PATH",
+        "must be a place that pods of the cluster reach: s3://, gs://, hf://, https:// or pvc://CLAIM/PATH",
     ),
 ]
 """A URI that may be a path on this machine in `check`, never in a cluster."""
-Name = Annotated[
-    str,
-    Field(min_length=1, max_length=253),
-    matching(
-        "[a-z0-9]([-a-z0-9.]*[a-z0-9])?",
-        "a Kubernetes name: lower-case letters, digits, - and ., beginning and ending with a letter or digit",
-    ),
-]
+NAME = matching(
+    "[a-z0-9]([-a-z0-9.]*[a-z0-9])?",
+    "must be a Kubernetes name: lower-case letters, digits, - and ., beginning and ending with a letter or digit",
+)
+Name = Annotated[str, Field(min_length=1, max_length=253), NAME]
 Label = Annotated[
     str,
     Field(min_length=1, max_length=128),
     matching(
         "[A-Za-z0-9]([-_./A-Za-z0-9]*[A-Za-z0-9])?",
-        "letters, digits, -, _, . and /, beginning and ending with a letter or digit",
+        "must be letters, digits, -, _, . and /, beginning and ending with a letter or digit",
     ),
 ]
 Text = Annotated[str, Field(max_length=2048)]
@@ -150,7 +149,7 @@ Quantity = Annotated[
     WithJsonSchema({"x-kubernetes-int-or-string": True, "maxLength": 32}),
     Rule(
         f"type(self) == int ? self > 0 : self.matches('^{_QUANTITY}$') && self.matches('^[0-9.]*[1-9]')",
-        'a quantity above 0, such as "500m", 2 or "1Gi"',
+        'must be a quantity above 0, such as "500m", 2 or "1Gi"',
         lambda text: (
             len(text) <= 32 and re.fullmatch(_QUANTITY, text) is not None and re.match("[0-9.]*[1-9]", text) is not None
         ),

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import yaml
 
-from .base import GROUP, VERSION, Model
+from .base import GROUP, VERSION
 from .pack import ScenarioPack
 from .policy import ValidationPolicy
 from .pool import AcceleratorPool
@@ -22,6 +22,7 @@ from .report import ValidationReport
 from .validation import CompressionValidation
 
 Schema = dict[str, Any]
+Resource = CompressionValidation | ValidationPolicy | ScenarioPack | AcceleratorPool | ValidationReport
 
 ROOT = Path(__file__).resolve().parents[3]
 """The checkout: CRDs are generated there, never from an installed wheel."""
@@ -61,7 +62,7 @@ class Column:
 class Kind:
     """A kind of ours: its model, and what its schema can't say."""
 
-    model: type[Model]
+    model: type[Resource]
     plural: str
     short: str
     columns: tuple[Column, ...]

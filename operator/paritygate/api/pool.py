@@ -70,7 +70,7 @@ class PoolRuntime(Model):
                 Field(max_length=64),
                 matching(
                     "[A-Za-z0-9]+ExecutionProvider",
-                    "an onnxruntime execution provider, such as CPUExecutionProvider or CUDAExecutionProvider",
+                    "must be an onnxruntime execution provider, such as CPUExecutionProvider or CUDAExecutionProvider",
                 ),
             ],
             ...,
