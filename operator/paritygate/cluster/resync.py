@@ -1,0 +1,83 @@
+"""The paged re-list that nothing may replace: it forgets ghosts, and catches a watch that has gone deaf."""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+
+from .client import Client, Object
+from .errors import NotFound
+from .kinds import TARGET, WATCHED, Kind
+from .store import Place, Store
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Resynced:
+    """What a resync found: the kinds that are served, and what the list knew better than the store."""
+
+    served: frozenset[Kind]
+    missed: dict[tuple[Kind, Place], str]
+
+
+class Resync:
+    """Reads every watched kind whole and replaces the store's content by it."""
+
+    def __init__(self, client: Client, store: Store) -> None:
+        self._client, self._store = client, store
+
+    async def run(self) -> Resynced:
+        """One pass over all kinds. KServe may be missing; any other kind that is not served raises NotFound."""
+        served: set[Kind] = set()
+        missed: dict[tuple[Kind, Place], str] = {}
+        for kind in WATCHED:
+            self._store.begin_relist(kind)
+            try:
+                found = await self._listed(kind)
+            except NotFound:
+                if kind is not TARGET:
+                    raise
+                found = []
+            else:
+                served.add(kind)
+            missed |= {(kind, place): version for place, version in self._store.end_relist(kind, found).items()}
+        return Resynced(frozenset(served), missed)
+
+    async def serves_targets(self) -> bool:
+        """Whether KServe's InferenceServices are served now."""
+        try:
+            async for _ in self._client.list_pages(TARGET):
+                break
+        except NotFound:
+            return False
+        return True
+
+    async def _listed(self, kind: Kind) -> list[Object]:
+        found: list[Object] = []
+        async for page in self._client.list_pages(kind):
+            found += page
+            await asyncio.sleep(0)
+        return found
+
+
+class Watchdog:
+    """Expects of the watch what a resync found first. What it does not announce in time, it will never announce."""
+
+    def __init__(self, patience: float = 120.0) -> None:
+        self._patience = patience
+        self._expected: dict[tuple[Kind, Place], float] = {}
+
+    def expect(self, missed: dict[tuple[Kind, Place], str]) -> None:
+        """A resync found these before the watch told of them."""
+        now = asyncio.get_running_loop().time()
+        for place in missed:
+            self._expected.setdefault(place, now)
+
+    def announced(self, kind: Kind, place: Place) -> None:
+        """The watch told of this object."""
+        self._expected.pop((kind, place), None)
+
+    def overdue(self) -> int:
+        """How many objects the watch should have told of by now."""
+        now = asyncio.get_running_loop().time()
+        return sum(now - since > self._patience for since in self._expected.values())

@@ -1,0 +1,163 @@
+"""What we believe the cluster holds: filled by watches and our own writes, replaced by every re-list.
+
+Objects are kept as compact JSON, a fraction of what dictionaries take, and are handed out as fresh dictionaries:
+nobody can change what is stored by changing what was handed out.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from .client import Manifest, Object
+from .kinds import JOB, PACK, POD, POLICY, REPORT, VALIDATION, Kind
+from .relations import VALIDATION_LABEL, Key, Term, owners, reference, terms
+
+Place = tuple[str, str]
+"""Namespace ("" for cluster-scoped kinds) and name."""
+
+_NOISE = ("managedFields", "selfLink")
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+
+class Store:
+    """Objects by kind, namespace and name, and what they can be found by. Belongs to one event loop."""
+
+    def __init__(self) -> None:
+        self._objects: dict[Kind, dict[Place, bytes]] = defaultdict(dict)
+        self._found_by: dict[Term, set[tuple[Kind, Place]]] = defaultdict(set)
+        self._touched: dict[Kind, set[Place]] = {}
+
+    def put(self, kind: Kind, manifest: Manifest) -> None:
+        """Keep an object, as a watch event or the answer to our own write shows it."""
+        place = _place(manifest)
+        self._touched.get(kind, set()).add(place)
+        self._put(kind, place, _lean(kind, manifest))
+
+    def drop(self, kind: Kind, manifest: Manifest) -> None:
+        """Forget an object that a watch event reports deleted."""
+        place = _place(manifest)
+        self._touched.get(kind, set()).add(place)
+        self._drop(kind, place)
+
+    def begin_relist(self, kind: Kind) -> None:
+        """From here on, what is put or dropped is newer than the list that is about to be read."""
+        self._touched[kind] = set()
+
+    def end_relist(self, kind: Kind, listed: Iterable[Manifest]) -> dict[Place, str]:
+        """Replace all objects of a kind by a complete list, but for what changed while it was read.
+
+        This is what forgets objects whose deletion no watch reported. Returns place and resource version of what the
+        list knew better than the store: a sound watch must report these soon.
+        """
+        touched = self._touched.pop(kind)
+        missed: dict[Place, str] = {}
+        gone = set(self._objects[kind]) - touched
+        for manifest in listed:
+            place = _place(manifest)
+            gone.discard(place)
+            if place not in touched:
+                lean = _lean(kind, manifest)
+                if self._objects[kind].get(place) != lean:
+                    missed[place] = manifest["metadata"]["resourceVersion"]
+                    self._put(kind, place, lean)
+        for place in gone:
+            self._drop(kind, place)
+        return missed
+
+    def get(self, kind: Kind, namespace: str | None, name: str) -> Object | None:
+        """An object, or None."""
+        raw = self._objects[kind].get((namespace or "", name))
+        return None if raw is None else json.loads(raw)
+
+    def all(self, kind: Kind) -> Iterator[Object]:
+        """All objects of a kind."""
+        return (json.loads(raw) for raw in list(self._objects[kind].values()))
+
+    def find(self, kind: Kind, *term: str) -> list[Object]:
+        """The objects of a kind that a term finds, by name."""
+        places = sorted(place for found, place in self._found_by.get(term, ()) if found is kind)
+        return [json.loads(self._objects[kind][place]) for place in places]
+
+    def count(self) -> Mapping[str, int]:
+        """How many objects of each kind are kept."""
+        return {kind.plural: len(objects) for kind, objects in self._objects.items()}
+
+    def validations(self) -> list[Key]:
+        """All validations."""
+        return [Key(*place) for place in self._objects[VALIDATION]]
+
+    def concerned(self, kind: Kind, manifest: Manifest) -> set[Key]:
+        """The validations that have to look again because this object changed, came or went."""
+        match kind:
+            case _ if kind is VALIDATION:
+                rivals = self._rivals(manifest)
+                return {Key(*_place(manifest)), *rivals}
+            case _ if kind is REPORT:
+                return self._keys(("uid", manifest["spec"]["validation"]["uid"]))
+            case _ if kind in (JOB, POD):
+                return self._owning(manifest)
+        term = reference(kind, manifest)
+        keys = self._keys(term) if term else set()
+        if kind is PACK:
+            keys |= self._requiring(manifest)
+        return keys
+
+    def _rivals(self, manifest: Manifest) -> set[Key]:
+        target = manifest["spec"].get("target")
+        if not target:
+            return set()
+        return self._keys(("target", manifest["metadata"]["namespace"], target["inferenceService"]))
+
+    def _owning(self, manifest: Manifest) -> set[Key]:
+        metadata = manifest["metadata"]
+        uids = set(owners(manifest))
+        uids |= {owner for uid in uids for job in self.find(JOB, "uid", uid) for owner in owners(job)}
+        keys = set().union(*(self._keys(("uid", uid)) for uid in uids))
+        if name := metadata.get("labels", {}).get(VALIDATION_LABEL):
+            # A pod's owner is its Job, and the Job may not have been announced yet.
+            keys.add(Key(metadata["namespace"], name))
+        return keys
+
+    def _requiring(self, pack: Manifest) -> set[Key]:
+        metadata = pack["metadata"]
+        policies = self._found_by.get(("requires", metadata["name"]), set())
+        keys = set().union(*(self._keys(("policy", place[1])) for kind, place in policies if kind is POLICY))
+        return {key for key in keys if key.namespace == metadata["namespace"]}
+
+    def _keys(self, term: Term) -> set[Key]:
+        return {Key(*place) for kind, place in self._found_by.get(term, ()) if kind is VALIDATION}
+
+    def _put(self, kind: Kind, place: Place, lean: bytes) -> None:
+        self._drop(kind, place)
+        self._objects[kind][place] = lean
+        for term in terms(kind, json.loads(lean)):
+            self._found_by[term].add((kind, place))
+
+    def _drop(self, kind: Kind, place: Place) -> None:
+        raw = self._objects[kind].pop(place, None)
+        for term in terms(kind, json.loads(raw)) if raw is not None else ():
+            found = self._found_by[term]
+            found.discard((kind, place))
+            if not found:
+                del self._found_by[term]
+
+
+def _place(manifest: Manifest) -> Place:
+    metadata = manifest["metadata"]
+    return metadata.get("namespace", ""), metadata["name"]
+
+
+def _lean(kind: Kind, manifest: Manifest) -> bytes:
+    """What is worth keeping, as JSON: nothing that only the server or kubectl needs, no pod template, no pod spec."""
+    metadata = {name: value for name, value in manifest["metadata"].items() if name not in _NOISE}
+    if _LAST_APPLIED in metadata.get("annotations", {}):
+        metadata["annotations"] = {k: v for k, v in metadata["annotations"].items() if k != _LAST_APPLIED}
+    lean: dict[str, Any] = {**manifest, "metadata": metadata}
+    spec = manifest.get("spec", {})
+    if kind is JOB:
+        lean["spec"] = {name: value for name, value in spec.items() if name != "template"}
+    elif kind is POD:
+        lean["spec"] = {"nodeName": spec["nodeName"]} if "nodeName" in spec else {}
+    # Sorted, so that a list and a watch event that tell the same are the same bytes.
+    return json.dumps(lean, separators=(",", ":"), ensure_ascii=False, sort_keys=True).encode()
