@@ -49,6 +49,7 @@ KNATIVE = tuple(
     for name in ("controller", "webhook", "autoscaler", "activator", "queue")
 )
 KOURIER = Binary("knative-kourier", "knative", "knative.dev/net-kourier/cmd/kourier")
+API = (API_SERVER, KUBECTL)
 # In this order, because the first of a module pays for the packages that the others share.
 ALL = (
     API_SERVER,
@@ -86,7 +87,12 @@ def is_built(binary: Binary) -> bool:
 
 def module_dir(module: str, path: str) -> Path:
     """The folder of a Go module that ``modules/<module>`` pins: its own manifests are read from there at run time."""
-    return Path(output([program("go"), "list", "-m", "-f", "{{.Dir}}", path], cwd=MODULES / module, env=_env()).strip())
+    where = [program("go"), "list", "-m", "-f", "{{.Dir}}", path]
+    folder = output(where, cwd=MODULES / module, env=_env()).strip()
+    if not folder:
+        output([program("go"), "mod", "download", path], cwd=MODULES / module, env=_env())
+        folder = output(where, cwd=MODULES / module, env=_env()).strip()
+    return Path(folder)
 
 
 def _compile(binary: Binary, source: Path, target: Path) -> None:

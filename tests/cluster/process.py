@@ -18,6 +18,7 @@ from tests.cluster.command import program
 from tests.cluster.places import digest
 
 MARKER = "PARITYGATE_CLUSTER_STATE"
+_KILL_SECONDS = 10.0
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -90,13 +91,17 @@ class Daemons:
             end([recorded.pid], lambda pid: pid == recorded.pid and _alive(recorded), patience)
         (self._records / f"{name}.json").unlink(missing_ok=True)
 
-    def strays(self) -> list[int]:
-        """Processes that carry this cluster's marker, recorded or not."""
-        return [pid for pid in _pids() if _marker(pid) == str(self._state)]
+    def kill_all(self) -> None:
+        """Kill everything that was started here, recorded or found by its marker, until nothing is left."""
+        for name in self.names():
+            self.stop(name, patience=0.0)
+        self.kill_marked()
 
-    def end_strays(self) -> None:
-        """End whatever still carries this cluster's marker."""
-        end(self.strays(), lambda pid: _marker(pid) == str(self._state), 2.0)
+    def kill_marked(self, word: str = "") -> None:
+        """Kill what carries this cluster's marker and, where a word is given, names it in its command line."""
+        mine = str(self._state)
+        pids = [pid for pid in _pids() if _marker(pid) == mine and word in _command_line(pid)]
+        end(pids, lambda pid: _marker(pid) == mine, 0.0)
 
     def _start(self, daemon: Daemon, key: str) -> None:
         self._records.mkdir(parents=True, exist_ok=True)
@@ -131,28 +136,21 @@ class Daemons:
 
 
 def end(pids: list[int], still: Callable[[int], bool], patience: float) -> None:
-    """Ask processes to end, wait, then make them; before every signal ``still`` says whether a pid is still meant."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        for pid in pids:
-            if still(pid):
-                _signal(pid, number)
-        deadline = time.monotonic() + patience
+    """Ask processes to end, wait, then make them; before every signal ``still`` says whether a pid is still meant.
+
+    With no patience they are not asked.
+    """
+    rounds = [(signal.SIGTERM, patience)] if patience else []
+    for number, seconds in [*rounds, (signal.SIGKILL, _KILL_SECONDS)]:
+        for pid in filter(still, pids):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+        deadline = time.monotonic() + seconds
         while any(still(pid) for pid in pids) and time.monotonic() < deadline:
             for pid in pids:
-                _reap(pid)
+                with suppress(ChildProcessError):
+                    os.waitpid(pid, os.WNOHANG)
             time.sleep(0.02)
-        if not any(still(pid) for pid in pids):
-            return
-
-
-def _signal(pid: int, number: signal.Signals) -> None:
-    with suppress(ProcessLookupError):
-        os.kill(pid, number)
-
-
-def _reap(pid: int) -> None:
-    with suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)
 
 
 def _alive(recorded: Recorded) -> bool:
@@ -174,6 +172,13 @@ def _boot() -> str:
 
 def _pids() -> Iterator[int]:
     return (int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit())
+
+
+def _command_line(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def _marker(pid: int) -> str | None:
