@@ -4,7 +4,7 @@ from .access import Access, access, configuration
 from .client import Client, KubernetesClient, Manifest, Object, Request
 from .errors import AlreadyExists, ListExpired, NotFound, Refused
 from .events import EventRecorder
-from .execute import FINALIZER, Executed, Executor
+from .execute import Executed, Executor
 from .gather import Gatherer
 from .kinds import JOB, OWN, POD, TARGET, VALIDATION, WATCHED, Kind
 from .lease import Elector, LeaseLost
@@ -14,7 +14,6 @@ from .resync import Resync, Resynced, Watchdog
 from .store import Place, Store
 
 __all__ = [
-    "FINALIZER",
     "JOB",
     "OWN",
     "POD",

@@ -8,6 +8,7 @@ from typing import assert_never
 from paritygate.api import ValidationStatus
 from paritygate.engine import Terminal
 from paritygate.lifecycle.model import (
+    FINALIZER,
     Action,
     CreateJob,
     CreateReport,
@@ -29,9 +30,6 @@ from .relations import Key
 from .store import Store
 
 logger = logging.getLogger(__name__)
-
-FINALIZER = "paritygate.io/traffic"
-"""On a validation while it has moved traffic that must be moved back before it may go."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from paritygate.api import GROUP, VERSION
+from paritygate.lifecycle.model import MANAGED_BY
 
-MANAGED = "app.kubernetes.io/managed-by=paritygate"
+MANAGED = "=".join(MANAGED_BY)
 """What the operator made itself: Jobs and Pods of others are never even asked for."""
 
 

@@ -9,9 +9,6 @@ from .kinds import JOB, PACK, POD, POLICY, POOL, REPORT, TARGET, VALIDATION, Kin
 Term = tuple[str, ...]
 """Something that an object can be found by, such as `("owner", uid)`."""
 
-VALIDATION_LABEL = "paritygate.io/validation"
-"""On Jobs and their pods: the name of the validation, in the same namespace."""
-
 
 @dataclass(frozen=True, slots=True, order=True)
 class Key:

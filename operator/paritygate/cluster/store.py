@@ -9,9 +9,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from paritygate.lifecycle.model import VALIDATION_LABEL
+
 from .client import Manifest, Object
 from .kinds import JOB, PACK, POD, POLICY, REPORT, VALIDATION, Kind
-from .relations import VALIDATION_LABEL, Key, Term, owners, reference, terms
+from .relations import Key, Term, owners, reference, terms
 
 Place = tuple[str, str]
 """Namespace ("" for cluster-scoped kinds) and name."""
