@@ -7,9 +7,8 @@ import os
 import sys
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
-
 from paritygate.api import Reason
+from pydantic import TypeAdapter, ValidationError
 
 from ..ending import EvaluatorError, end_with
 from ..layout import Layout

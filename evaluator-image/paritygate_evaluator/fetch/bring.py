@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from pydantic import Field
-
 from paritygate.api import Reason
 from paritygate.api.base import Digest, Model, Uri
 from paritygate.evidence import ArtefactFile, digest_of, manifest_of
+from pydantic import Field
 
 from ..ending import EvaluatorError
 from .copy import copy_tree

@@ -18,6 +18,14 @@ class ModelRefusedError(Exception):
     """The model can't be taken. The message names the file and what is wrong with it."""
 
 
+class RunFailedError(Exception):
+    """The model was taken but fails on items. The message says how."""
+
+
+class OutputShapeError(RunFailedError):
+    """The model runs, but what comes out is not one row an item."""
+
+
 @dataclass(frozen=True, slots=True)
 class Port:
     """One input or output: its name, numpy dtype and shape; None = any size."""
@@ -37,6 +45,7 @@ class Options:
 
     providers: tuple[str, ...]
     threads: int
+    """Cores to use for many items. A single call, the one that latency times, always has one thread."""
 
 
 class LoadedModel(Protocol):
@@ -57,12 +66,15 @@ class LoadedModel(Protocol):
         """The execution provider that really runs it."""
         ...
 
-    def run(self, feeds: Mapping[str, Array]) -> Sequence[Array]:
-        """Outputs of one batch, in the order of `outputs`."""
+    def run(self, feeds: Mapping[str, Array], batch: int) -> Sequence[Array]:
+        """Outputs of all rows, computed `batch` rows at a time, in the order of `outputs`.
+
+        Raises RunFailedError.
+        """
         ...
 
     def bound(self, feeds: Mapping[str, Array]) -> Callable[[], object]:
-        """A call that runs these feeds with nothing to prepare: what latency times."""
+        """A call that runs what these arrays hold at that moment, with nothing to prepare: what latency times."""
         ...
 
 

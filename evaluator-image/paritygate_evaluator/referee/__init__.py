@@ -1,0 +1,1 @@
+"""Holds the labels, asks for outputs, scores, and decides as soon as there is evidence enough."""

@@ -1,0 +1,88 @@
+"""`python -m paritygate_evaluator.runner`: hold the two models and answer the referee until it is done.
+
+`PARITYGATE_RUNNER` is JSON: `{"packs": 1, "runtime": "onnxruntime", "providers": ["CPUExecutionProvider"],
+"threads": null}`; no threads = as many as the control group's CPU quota gives.
+"""
+
+import json
+import os
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..layout import Layout
+from .cores import usable_cores
+from .items import Array, InputsError, load_inputs
+from .runtime import Options
+from .supervisor import ROLES, Supervisor
+
+CONFIGURATION = "PARITYGATE_RUNNER"
+MOST_INPUT_BYTES = 16 << 30
+_PATIENCE = 600.0
+"""Seconds to wait for the referee. In a pod both containers start together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What the runner is told: nothing of labels or margins."""
+
+    packs: int
+    runtime: str
+    options: Options
+
+
+def main() -> int:
+    """Run; the exit code."""
+    layout = Layout.from_environment()
+    try:
+        configuration = _configuration(os.environ.get(CONFIGURATION, ""))
+    except (ValueError, KeyError, TypeError) as error:
+        print(f"environment variable {CONFIGURATION}: {error!r}", file=sys.stderr)
+        return 4
+    listener = _listen(layout.socket)
+    items: dict[str, Array] = {}
+    counts: tuple[int, ...] = ()
+    inputs_error = ""
+    try:
+        items, counts = load_inputs([layout.inputs(k) for k in range(configuration.packs)], MOST_INPUT_BYTES)
+    except InputsError as error:
+        inputs_error = str(error)
+    try:
+        connection, _ = listener.accept()
+    except TimeoutError:
+        print(f"no referee came within {_PATIENCE:.0f} s", file=sys.stderr)
+        return 4
+    finally:
+        listener.close()
+        layout.socket.unlink(missing_ok=True)
+    models = {role: layout.model(role) for role in ROLES}
+    Supervisor(connection, models, items, counts, inputs_error, configuration.runtime, configuration.options).serve()
+    return 0
+
+
+def _configuration(text: str) -> Configuration:
+    raw = json.loads(text or "{}")
+    threads = raw.get("threads")
+    return Configuration(
+        packs=int(raw.get("packs", 1)),
+        runtime=str(raw.get("runtime", "onnxruntime")),
+        options=Options(
+            providers=tuple(raw.get("providers", ("CPUExecutionProvider",))),
+            threads=usable_cores() if threads is None else int(threads),
+        ),
+    )
+
+
+def _listen(path: Path) -> socket.socket:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(path))
+    listener.listen(1)
+    listener.settimeout(_PATIENCE)
+    return listener
+
+
+if __name__ == "__main__":
+    sys.exit(main())

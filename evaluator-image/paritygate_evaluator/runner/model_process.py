@@ -1,0 +1,158 @@
+"""One model in a process of its own: blocked while it is idle, and its memory is its own figure."""
+
+import os
+import resource
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..wire import Array, Frame, WireError, receive, send
+from .runtime import LoadedModel, ModelRefusedError, Options, OutputShapeError, RunFailedError, rows, runtime
+
+GO = b"g"
+NANOSECONDS = 8
+"""Bytes of one answer to GO: ns as a little-endian unsigned integer."""
+
+SETTLING = 2_000_000
+"""ns. A faster call follows one that is not timed: what is measured is the model, not how a process wakes up."""
+
+_SWEEP_SECONDS = 0.06
+_LONGEST_BATCH = 0.25
+
+
+class ModelProcess:
+    """Answers the supervisor's frames, one at a time."""
+
+    def __init__(self, sock: socket.socket, items: Mapping[str, Array], folder: Path, name: str, options: Options):
+        self._sock, self._items, self._folder, self._runtime, self._options = sock, items, folder, name, options
+        self._at_start = _peak_memory()
+        self._model: LoadedModel | None = None
+
+    def serve(self) -> None:
+        """Until the supervisor closes the connection."""
+        while True:
+            try:
+                frame = receive(self._sock)
+            except WireError:
+                return
+            try:
+                header, arrays = self._answer(frame)
+            except ModelRefusedError as error:
+                header, arrays = {"error": "Refused", "message": str(error)}, []
+            except OutputShapeError as error:
+                header, arrays = {"error": "OutputShape", "message": str(error)}, []
+            except RunFailedError as error:
+                header, arrays = {"error": "RunFailed", "message": str(error)}, []
+            send(self._sock, header, arrays)
+
+    def _answer(self, frame: Frame) -> tuple[dict[str, Any], list[Array]]:
+        match frame.header:
+            case {"verb": "load"}:
+                return self._load(), []
+            case {"verb": "sweep", "sizes": list(sizes)}:
+                return {"seconds": self._sweep(sizes)}, []
+            case {"verb": "outputs", "batch": int(batch)}:
+                return {}, list(self._loaded.run(self._rows(frame.arrays[0]), batch))
+            case {"verb": "time"}:
+                return self._time(frame.arrays[0]), []
+            case {"verb": "memory"}:
+                return {"bytes": max(_peak_memory() - self._at_start, 1)}, []
+        raise RunFailedError(f"the runner does not know the request {frame.header}")
+
+    @property
+    def _loaded(self) -> LoadedModel:
+        if self._model is None:
+            raise RunFailedError("the model is not loaded")
+        return self._model
+
+    def _rows(self, indices: Array) -> dict[str, Array]:
+        return shaped(rows({port.name: self._items[port.name] for port in self._loaded.inputs}, indices), self._loaded)
+
+    def _load(self) -> dict[str, Any]:
+        engine = runtime(self._runtime)
+        started = time.perf_counter()
+        self._model = engine.load(self._folder, self._options)
+        return {
+            "inputs": [port.dump() for port in self._model.inputs],
+            "outputs": [port.dump() for port in self._model.outputs],
+            "provider": self._model.provider,
+            "runtime": engine.version(),
+            "seconds": time.perf_counter() - started,
+        }
+
+    def _sweep(self, sizes: list[int]) -> dict[str, float]:
+        """Seconds an item at each batch size, up to the first that takes too long (and much memory)."""
+        count = len(next(iter(self._items.values())))
+        seconds: dict[str, float] = {}
+        for size in sizes:
+            call = self._loaded.bound(self._rows(np.arange(size, dtype=np.int64) % count))
+            call()
+            calls, started = 0, time.perf_counter()
+            while (took := time.perf_counter() - started) < _SWEEP_SECONDS or not calls:
+                call()
+                calls += 1
+            seconds[str(size)] = took / (calls * size)
+            if took / calls > _LONGEST_BATCH:
+                break
+        return seconds
+
+    def _time(self, indices: Array) -> dict[str, Any]:
+        """Run single items one by one, each when told to, and answer each with its ns."""
+        first = self._rows(indices[:1])
+        buffers = {name: array.copy() for name, array in first.items()}
+        call = self._loaded.bound(buffers)
+        settle = _nanoseconds(call) < SETTLING
+        send(self._sock, {"ready": True, "settle": settle})
+        for at in range(len(indices)):
+            if self._sock.recv(1) != GO:
+                raise SystemExit(0)
+            for name, array in self._rows(indices[at : at + 1]).items():
+                np.copyto(buffers[name], array)
+            if settle:
+                call()
+            self._sock.sendall(_nanoseconds(call).to_bytes(NANOSECONDS, "little"))
+        return {"done": len(indices)}
+
+
+def shaped(feeds: Mapping[str, Array], model: LoadedModel) -> dict[str, Array]:
+    """Feeds as the model wants them: a plain column for an input of shape (items, 1) gets its second axis."""
+    ports = {port.name: port for port in model.inputs}
+    return {
+        name: array.reshape(-1, 1) if array.ndim == 1 and ports[name].shape[1:] == (1,) else array
+        for name, array in feeds.items()
+    }
+
+
+def run_forked(sock: socket.socket, items: Mapping[str, Array], folder: Path, name: str, options: Options) -> None:
+    """The life of the forked process; never returns."""
+    status = 1
+    try:
+        ModelProcess(sock, items, folder, name, options).serve()
+        status = 0
+    except (WireError, OSError):
+        status = 0  # the supervisor has gone: nobody to tell
+    finally:
+        if status:
+            traceback.print_exc()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # Not sys.exit: what the supervisor registered to run at its own end must not run here.
+        os._exit(status)
+
+
+def _nanoseconds(call: Callable[[], object]) -> int:
+    started = time.perf_counter_ns()
+    call()
+    return time.perf_counter_ns() - started
+
+
+def _peak_memory() -> int:
+    """Peak resident bytes of this process. Inputs that are shared with the other model are in it from the start."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,230 @@
+"""The one door to onnxruntime."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from onnxruntime.capi import onnxruntime_pybind11_state as native
+
+from .onnx_preflight import check, model_file
+from .runtime import Array, ModelRefusedError, Options, OutputShapeError, Port, RunFailedError
+
+_DTYPES = {
+    "tensor(float)": "float32",
+    "tensor(double)": "float64",
+    "tensor(float16)": "float16",
+    "tensor(int8)": "int8",
+    "tensor(int16)": "int16",
+    "tensor(int32)": "int32",
+    "tensor(int64)": "int64",
+    "tensor(uint8)": "uint8",
+    "tensor(uint16)": "uint16",
+    "tensor(uint32)": "uint32",
+    "tensor(uint64)": "uint64",
+    "tensor(bool)": "bool",
+    "tensor(string)": "str",
+}
+_ERRORS = (
+    native.Fail,
+    native.InvalidArgument,
+    native.InvalidGraph,
+    native.InvalidProtobuf,
+    native.ModelLoaded,
+    native.NoModel,
+    native.NoSuchFile,
+    native.NotImplemented,
+    native.RuntimeException,
+    native.EPFail,
+    RuntimeError,
+    ValueError,
+)
+_LONGEST = 400
+
+_Memory = tuple[str, np.dtype[Any], tuple[int, ...], int, int]
+
+
+class OnnxRuntime:
+    """onnxruntime, one session a model."""
+
+    def load(self, folder: Path, options: Options) -> "OnnxModel":
+        """The model in `folder`. Raises ModelRefusedError when it is unreadable, hostile or runs elsewhere."""
+        file = model_file(folder)
+        check(file, folder)
+        # A model may carry its own session configuration; it must not choose how it is judged.
+        os.environ.pop("ORT_LOAD_CONFIG_FROM_MODEL", None)
+        missing = [p for p in options.providers if p not in ort.get_available_providers()]
+        if missing:
+            raise ModelRefusedError(
+                f"execution provider {missing[0]} is not in this evaluator; it has "
+                f"{', '.join(ort.get_available_providers())}: choose another AcceleratorPool or evaluator image"
+            )
+        try:
+            session = ort.InferenceSession(str(file), _session_options(), providers=list(options.providers))
+        except _ERRORS as error:
+            raise ModelRefusedError(f"{file.name} can't be loaded: {_first(error)}") from error
+        return OnnxModel(file.name, session, options.threads)
+
+    def version(self) -> str:
+        """Name and version."""
+        return f"onnxruntime {ort.__version__}"
+
+
+class OnnxModel:
+    """A session of one thread, its ports, and memory bound ahead of the calls.
+
+    One thread a call, because with more the place of a worker thread makes two identical models differ by up to 40 %
+    for as long as their processes live. Many items use several callers instead: faster than threads within a call.
+    """
+
+    def __init__(self, name: str, session: ort.InferenceSession, callers: int) -> None:
+        self._session = session
+        self._callers = callers
+        self._pool = ThreadPoolExecutor(callers - 1, "caller") if callers > 1 else None
+        self.inputs = tuple(_port(name, argument) for argument in session.get_inputs())
+        self.outputs = tuple(_port(name, argument) for argument in session.get_outputs())
+        self._names = [port.name for port in self.outputs]
+
+    @property
+    def provider(self) -> str:
+        """The first provider that the session really took."""
+        return str(self._session.get_providers()[0])
+
+    def run(self, feeds: Mapping[str, Array], batch: int) -> Sequence[Array]:
+        """Outputs of all rows, `batch` rows at a time. Raises RunFailedError."""
+        rows = len(next(iter(feeds.values())))
+        try:
+            head = self._run_first(feeds, min(batch, rows))
+            if rows <= batch:
+                return head
+            if any(array.dtype.kind not in "biuf" for array in (*head, *feeds.values())):
+                return self._run_copying(feeds, batch, head)
+            return self._run_in_place(feeds, batch, head)
+        except _ERRORS as error:
+            raise RunFailedError(f"it fails on the pack's items: {_first(error)}") from error
+
+    def bound(self, feeds: Mapping[str, Array]) -> Callable[[], object]:
+        """A call on these very arrays, outputs into memory that is kept. Raises RunFailedError."""
+        try:
+            outputs = self._run_first(feeds, len(next(iter(feeds.values()))))
+            session = self._session
+            if any(array.dtype.kind not in "biuf" for array in (*outputs, *feeds.values())):
+                names, kept = self._names, dict(feeds)
+                return lambda: session.run(names, kept)
+            binding = session.io_binding()
+            for name, array in feeds.items():
+                binding.bind_input(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
+            for name, array in zip(self._names, outputs, strict=True):
+                binding.bind_output(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
+        except _ERRORS as error:
+            raise RunFailedError(f"it fails on the pack's items: {_first(error)}") from error
+        # The binding holds addresses only: the arrays must live as long as the call.
+        return _Bound(session, binding, (*feeds.values(), *outputs))
+
+    def _run_first(self, feeds: Mapping[str, Array], rows: int) -> list[Array]:
+        outputs = self._session.run(self._names, {name: array[:rows] for name, array in feeds.items()})
+        for name, array in zip(self._names, outputs, strict=True):
+            if not isinstance(array, np.ndarray) or array.ndim == 0 or len(array) != rows:
+                shape = list(np.shape(array))
+                raise OutputShapeError(
+                    f"output {name!r} has shape {shape} for {rows} items; the first axis must be items"
+                )
+        return [_plain(array) for array in outputs]
+
+    def _run_in_place(self, feeds: Mapping[str, Array], batch: int, head: list[Array]) -> list[Array]:
+        rows = len(next(iter(feeds.values())))
+        results = [np.empty((rows, *array.shape[1:]), array.dtype) for array in head]
+        for result, array in zip(results, head, strict=True):
+            result[: len(array)] = array
+        ins = [_memory(name, array) for name, array in feeds.items()]
+        outs = [_memory(name, array) for name, array in zip(self._names, results, strict=True)]
+        batches = -(-(rows - batch) // batch)
+        share = -(-batches // self._callers) * batch
+        starts = range(batch, rows, share)
+        if self._pool is None or len(starts) == 1:
+            self._run_range(ins, outs, batch, rows, batch)
+            return results
+        others = [
+            self._pool.submit(self._run_range, ins, outs, start, min(start + share, rows), batch)
+            for start in starts[1:]
+        ]
+        try:
+            self._run_range(ins, outs, starts[0], starts[0] + share, batch)
+        finally:
+            # Nobody may still be writing into arrays that are given up.
+            wait(others)
+        for other in others:
+            other.result()
+        return results
+
+    def _run_range(self, ins: Sequence[_Memory], outs: Sequence[_Memory], start: int, stop: int, batch: int) -> None:
+        session, binding = self._session, self._session.io_binding()
+        for at in range(start, stop, batch):
+            count = min(batch, stop - at)
+            for name, dtype, shape, address, stride in ins:
+                binding.bind_input(name, "cpu", 0, dtype, (count, *shape), address + at * stride)
+            for name, dtype, shape, address, stride in outs:
+                binding.bind_output(name, "cpu", 0, dtype, (count, *shape), address + at * stride)
+            session.run_with_iobinding(binding)
+
+    def _run_copying(self, feeds: Mapping[str, Array], batch: int, head: list[Array]) -> list[Array]:
+        rows = len(next(iter(feeds.values())))
+        parts = [head]
+        for start in range(batch, rows, batch):
+            part = {name: array[start : start + batch] for name, array in feeds.items()}
+            parts.append([_plain(array) for array in self._session.run(self._names, part)])
+        return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
+
+
+class _Bound:
+    __slots__ = ("_binding", "_kept", "_run")
+
+    def __init__(self, session: ort.InferenceSession, binding: ort.IOBinding, kept: tuple[Array, ...]) -> None:
+        self._run, self._binding, self._kept = session.run_with_iobinding, binding, kept
+
+    def __call__(self) -> object:
+        return self._run(self._binding)
+
+
+def _session_options() -> ort.SessionOptions:
+    session = ort.SessionOptions()
+    session.intra_op_num_threads = 1
+    session.inter_op_num_threads = 1
+    session.log_severity_level = 4
+    # Should a provider start threads after all: one that spins while its model is idle steals the other's core.
+    session.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    session.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    return session
+
+
+def _port(file: str, argument: ort.NodeArg) -> Port:
+    if argument.type not in _DTYPES:
+        raise ModelRefusedError(
+            f"{file}: {argument.name!r} is a {argument.type}; only tensors are judged (a scikit-learn export wants "
+            "zipmap=False)"
+        )
+    shape = tuple(size if isinstance(size, int) and size > 0 else None for size in argument.shape)
+    if not shape:
+        raise ModelRefusedError(f"{file}: {argument.name!r} has no axis for items; export with a dynamic first axis")
+    if shape[0] not in (None, 1):
+        raise ModelRefusedError(
+            f"{file}: the first axis of {argument.name!r} is fixed to {shape[0]}; export with a dynamic first axis"
+        )
+    return Port(argument.name, _DTYPES[argument.type], shape)
+
+
+def _memory(name: str, array: Array) -> _Memory:
+    """Where the rows of an array lie: name, dtype, shape of a row, address, bytes from row to row."""
+    return name, array.dtype, array.shape[1:], array.ctypes.data, array.strides[0]
+
+
+def _plain(array: Array) -> Array:
+    return array.astype(str) if array.dtype.kind == "O" else np.ascontiguousarray(array)
+
+
+def _first(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__)[:_LONGEST]
