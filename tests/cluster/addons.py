@@ -5,37 +5,68 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
+from tests.cluster import coredns, knative, kserve
 from tests.cluster.cluster import Cluster
 from tests.cluster.errors import CommandFailed, NotReady
 from tests.cluster.manifests import Object, as_json, definitions, webhooks, workload
-from tests.cluster.places import digest
+from tests.cluster.pki import Authority
+from tests.cluster.places import HERE, MODULES, digest
 from tests.cluster.progress import step
 
 _PATIENCE = 240.0
 
 
-def ensure(cluster: Cluster, documents: Sequence[Object], note: Path) -> None:
-    """Install add-ons unless ``note`` says that just these were; in either case wait until they are available."""
-    key = digest([as_json(documents)])
-    if not note.exists() or note.read_text() != key:
-        install(cluster, documents)
-        note.write_text(key)
-    wait_available(cluster)
+@dataclass(frozen=True, slots=True)
+class AddOns:
+    """Everything to install beside Kubernetes itself. ``dns``: the cluster has none of its own."""
+
+    authority: Authority
+    dns: bool
+    node_port: bool
+
+    def key(self) -> str:
+        """What decides the objects: the modules they come from, the code that changes them, the authority."""
+        self.authority.ensure()
+        names = ("addons", "coredns", "images", "knative", "kserve", "manifests")
+        modules = [MODULES / name for name in ("coredns", "knative", "kserve")]
+        return digest([*(HERE / f"{name}.py" for name in names), *modules, self.authority.certificate, str(self)])
+
+    def noted(self, note: Path) -> bool:
+        """Whether just these were installed to the end."""
+        return note.exists() and note.read_text() == self.key()
+
+    def write(self, note: Path) -> None:
+        """Note that just these are installed."""
+        note.write_text(self.key())
+
+    def render(self) -> list[Object]:
+        """The objects."""
+        own = coredns.render() if self.dns else []
+        return [*own, *knative.render(node_port=self.node_port), *kserve.render(self.authority)]
 
 
-def install(cluster: Cluster, documents: Sequence[Object]) -> None:
-    """Apply add-ons: first what others refer to, then the pods, last the webhooks, when somebody answers them."""
+def apply(cluster: Cluster, documents: Sequence[Object]) -> None:
+    """Apply add-ons but for their webhooks: first what others refer to, then the rest."""
     with step(f"apply {len(documents)} objects"), ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda some: _apply(cluster, some), _chunks(definitions(documents), 4)))
         crds = [d["metadata"]["name"] for d in documents if d["kind"] == "CustomResourceDefinition"]
         cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd", *crds)
         rest = sorted(workload(documents), key=lambda d: d["kind"] == "Deployment")
         list(pool.map(lambda some: _apply(cluster, some), _chunks(rest, 3)))
-    wait_available(cluster)
+
+
+def register(cluster: Cluster, documents: Sequence[Object]) -> None:
+    """Register the webhooks, when their pods answer. They are created and never applied twice: Knative's webhook fills
+    in rules and certificates and owns them from then on.
+    """
+    configurations = webhooks(documents)
     with step("register webhooks"):
-        _register(cluster, webhooks(documents))
+        with suppress(CommandFailed):
+            cluster.kubectl("create", "-f", "-", stdin=as_json(configurations))
+        _wait_complete(cluster, [f"{c['kind']}/{c['metadata']['name']}" for c in configurations])
 
 
 def wait_available(cluster: Cluster) -> None:
@@ -73,11 +104,7 @@ def _apply(cluster: Cluster, documents: Sequence[Object]) -> None:
     cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=as_json(documents))
 
 
-def _register(cluster: Cluster, configurations: Sequence[Object]) -> None:
-    """Create, never apply twice: Knative's webhook fills in rules and certificates and owns them from then on."""
-    with suppress(CommandFailed):
-        cluster.kubectl("create", "-f", "-", stdin=as_json(configurations))
-    names = [f"{c['kind']}/{c['metadata']['name']}" for c in configurations]
+def _wait_complete(cluster: Cluster, names: Sequence[str]) -> None:
     deadline = time.monotonic() + 60
     while incomplete := _incomplete(cluster, names):
         if time.monotonic() > deadline:

@@ -3,7 +3,6 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -30,7 +29,7 @@ def ensure(cgroup: str) -> None:
 def processes(cgroup: str) -> set[int]:
     """Every process in a cgroup or below it."""
     found: set[int] = set()
-    for hierarchy in _hierarchies():
+    for hierarchy in _everywhere():
         for listing in (hierarchy / cgroup.lstrip("/")).rglob("cgroup.procs"):
             with suppress(OSError):
                 found.update(int(pid) for pid in listing.read_text().split())
@@ -45,7 +44,7 @@ def remove(cgroup: str, patience: float = 10.0) -> None:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         time.sleep(0.05)
-    for hierarchy in _hierarchies():
+    for hierarchy in _everywhere():
         top = hierarchy / cgroup.lstrip("/")
         folders = sorted((path for path in top.rglob("*") if path.is_dir()), reverse=True) if top.exists() else []
         for folder in [*folders, top]:
@@ -53,13 +52,17 @@ def remove(cgroup: str, patience: float = 10.0) -> None:
                 folder.rmdir()
 
 
-def _hierarchies() -> Iterator[Path]:
+def _everywhere() -> list[Path]:
+    """Every mounted hierarchy: one of version 2, or those of version 1 and maybe an unused one of version 2 beside."""
     if _is_v2_root(_ROOT):
-        yield _ROOT
-        return
-    for path in sorted(_ROOT.iterdir()):
-        if path.is_dir() and not path.is_symlink() and (path / "cgroup.procs").exists() and not _is_v2_root(path):
-            yield path
+        return [_ROOT]
+    return [path for path in sorted(_ROOT.iterdir()) if not path.is_symlink() and (path / "cgroup.procs").exists()]
+
+
+def _hierarchies() -> list[Path]:
+    """The hierarchies that limit pods."""
+    everywhere = _everywhere()
+    return [path for path in everywhere if _is_v1(path)] or everywhere
 
 
 def _is_v2_root(path: Path) -> bool:

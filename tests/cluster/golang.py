@@ -46,9 +46,11 @@ COREDNS = Binary("coredns", "coredns", ".")
 KSERVE = Binary("kserve-manager", "kserve", "github.com/kserve/kserve/cmd/manager")
 KNATIVE = tuple(
     Binary(f"knative-{name}", "knative", f"knative.dev/serving/cmd/{name}")
-    for name in ("controller", "webhook", "autoscaler", "activator", "queue")
+    for name in ("controller", "webhook", "autoscaler", "activator")
 )
+QUEUE = Binary("knative-queue", "knative", "knative.dev/serving/cmd/queue")
 KOURIER = Binary("knative-kourier", "knative", "knative.dev/net-kourier/cmd/kourier")
+TOY = Binary("toy", "toy", ".")
 API = (API_SERVER, KUBECTL)
 # In this order, because the first of a module pays for the packages that the others share.
 ALL = (
@@ -60,29 +62,29 @@ ALL = (
     PROXY,
     KSERVE,
     *KNATIVE,
+    QUEUE,
     KOURIER,
     COREDNS,
 )
 
 
+def key(binary: Binary) -> str:
+    """What decides a binary's content: its module with all sums, the package, the flags, the compiler."""
+    return digest([_go_version(), binary.package, binary.ldflags, MODULES / binary.module])
+
+
+def _target(binary: Binary) -> Path:
+    return cache("bin") / key(binary) / binary.name
+
+
 def built(binary: Binary) -> Path:
     """The path of a binary, compiled now if the cache lacks it; one build at a time, for the memory's sake."""
-    source = MODULES / binary.module
-    key = digest([_go_version(), binary.package, binary.ldflags, source])
-    target = cache("bin") / key / binary.name
-    if target.exists():
-        return target
-    with locked(cache("bin") / ".lock"):
-        if not target.exists():
-            _compile(binary, source, target)
+    target = _target(binary)
+    if not target.exists():
+        with locked(cache("bin") / ".lock"):
+            if not target.exists():
+                _compile(binary, target)
     return target
-
-
-def is_built(binary: Binary) -> bool:
-    """Whether the cache holds a binary already."""
-    return (
-        cache("bin") / digest([_go_version(), binary.package, binary.ldflags, MODULES / binary.module]) / binary.name
-    ).exists()
 
 
 def module_dir(module: str, path: str) -> Path:
@@ -95,12 +97,12 @@ def module_dir(module: str, path: str) -> Path:
     return Path(folder)
 
 
-def _compile(binary: Binary, source: Path, target: Path) -> None:
+def _compile(binary: Binary, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     scratch = target.with_suffix(".new")
     flags = ["-trimpath", "-buildvcs=false", "-mod=readonly", "-ldflags", f"-s -w {binary.ldflags}".strip()]
     with step(f"compile {binary.name}"):
-        output([program("go"), "build", *flags, "-o", scratch, binary.package], cwd=source, env=_env())
+        output([program("go"), "build", *flags, "-o", scratch, binary.package], cwd=MODULES / binary.module, env=_env())
     scratch.rename(target)
 
 
@@ -115,7 +117,7 @@ def _go_version() -> str:
 
 def say_what_is_missing(wanted: tuple[Binary, ...]) -> None:
     """Tell a person how much compiling lies ahead."""
-    missing = [b.name for b in wanted if not is_built(b)]
+    missing = [b.name for b in wanted if not _target(b).exists()]
     if missing:
         say(f"binaries: {len(wanted) - len(missing)} of {len(wanted)} cached; to compile: {', '.join(missing)}")
     else:

@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from tests.cluster import golang
@@ -19,33 +18,25 @@ ENVOY = f"localhost/envoy:{ENVOY_VERSION}"
 _RECIPE = "images-1"
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
-    """An image of one static Go binary, started as ``/app``. ``user`` 0 = root."""
-
-    name: str
-    binary: Binary
-    user: int = 65532
+# A model server for tests. Knative leaves tags of dev.local alone: it would ask a registry for any other's digest.
+TOY = "dev.local/toy:1"
 
 
 def image_name(binary: Binary) -> str:
-    """The name that manifests call a binary's image by."""
-    return f"localhost/{binary.name}:1"
+    """The name that manifests call a binary's image by: another content is another tag, and so a new pod."""
+    return f"localhost/{binary.name}:{golang.key(binary)}"
 
 
-# What runs beside the models: pods of Knative get a sidecar from the last of these.
-CONTROL = (
-    *(Image(image_name(binary), binary) for binary in (golang.KSERVE, *golang.KNATIVE[:-1], golang.KOURIER)),
-    Image(image_name(golang.COREDNS), golang.COREDNS, user=0),
-)
-QUEUE = Image(image_name(golang.KNATIVE[-1]), golang.KNATIVE[-1])
+def binary_archive(binary: Binary, name: str = "", user: int = 65532) -> Path:
+    """The archive of a static binary's image, started as ``/app``; ``user`` 0 = root."""
+    path = golang.built(binary)
+    entries = [Entry("app", source=path, executable=True)]
+    return archive(name or image_name(binary), [path.parent.name], entries, Runs(["/app"], user))
 
 
-def binary_archive(image: Image) -> Path:
-    """The archive of a static binary's image."""
-    binary = golang.built(image.binary)
-    entries = [Entry("app", source=binary, executable=True)]
-    return archive(image.name, [binary.parent.name], entries, Runs(["/app"], image.user))
+def toy_archive() -> Path:
+    """The archive of the model server for tests."""
+    return binary_archive(golang.TOY, TOY)
 
 
 def archive(name: str, inputs: Sequence[str | Path], entries: Sequence[Entry], runs: Runs) -> Path:
@@ -64,12 +55,13 @@ def archive(name: str, inputs: Sequence[str | Path], entries: Sequence[Entry], r
 
 def node_archives() -> list[Path]:
     """What every node must hold: the pods' own, and the sidecar that Knative gives to each model."""
-    return [pause_archive(), binary_archive(QUEUE)]
+    return [pause_archive(), binary_archive(golang.QUEUE)]
 
 
 def control_archives() -> list[Path]:
     """What the node that the add-ons live on must hold as well."""
-    return [*(binary_archive(image) for image in CONTROL), envoy_archive()]
+    beside = [golang.KSERVE, *golang.KNATIVE, golang.KOURIER]
+    return [*(binary_archive(b) for b in beside), binary_archive(golang.COREDNS, user=0), envoy_archive()]
 
 
 def pause_archive() -> Path:

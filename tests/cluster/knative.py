@@ -1,19 +1,18 @@
 """Knative Serving, Kourier and Envoy: the projects' own manifests out of the Go module folders, changed to fit."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.cluster import golang
-from tests.cluster.images import ENVOY, QUEUE, image_name
+from tests.cluster.images import ENVOY, image_name
 from tests.cluster.manifests import Object, from_files, light
 from tests.cluster.network import GATEWAY_SERVICE_IP
 
 NODE_PORT = 31080
-_IMAGES = {f"ko://{binary.package}": image_name(binary) for binary in (*golang.KNATIVE, golang.KOURIER)}
 # There is no metrics server that a HorizontalPodAutoscaler could ask, and nothing drains these nodes.
 _LEFT_OUT = ("HorizontalPodAutoscaler", "PodDisruptionBudget")
 _SETTINGS = {
     "config-deployment": {
-        "queue-sidecar-image": QUEUE.name,
         "queue-sidecar-cpu-request": "5m",
         # Images are loaded, not pulled: there is no registry to ask for a digest.
         "registries-skipping-tag-resolving": "kind.local,ko.local,dev.local,localhost",
@@ -34,7 +33,10 @@ _SETTINGS = {
 
 def render(*, node_port: bool) -> list[Object]:
     """All objects of Knative Serving with Kourier; ``node_port`` opens the entrance on the nodes, for kind."""
-    return [_changed(document, node_port) for document in from_files(_files()) if document["kind"] not in _LEFT_OUT]
+    binaries = (*golang.KNATIVE, golang.QUEUE, golang.KOURIER)
+    named = {f"ko://{binary.package}": image_name(binary) for binary in binaries}
+    documents = [document for document in from_files(_files()) if document["kind"] not in _LEFT_OUT]
+    return [_changed(document, named, node_port) for document in documents]
 
 
 def _files() -> list[Path]:
@@ -47,18 +49,20 @@ def _files() -> list[Path]:
     return [path for folder in folders for path in sorted(folder.rglob("*.yaml"))]
 
 
-def _changed(document: Object, node_port: bool) -> Object:
+def _changed(document: Object, named: Mapping[str, str], node_port: bool) -> Object:
     kind, name = document["kind"], document["metadata"]["name"]
     if kind == "ConfigMap":
         document.setdefault("data", {}).update(_SETTINGS.get(name, {}))
+        if name == "config-deployment":
+            document["data"]["queue-sidecar-image"] = image_name(golang.QUEUE)
     elif kind == "Image":
-        document["spec"]["image"] = _IMAGES.get(document["spec"]["image"], document["spec"]["image"])
+        document["spec"]["image"] = named.get(document["spec"]["image"], document["spec"]["image"])
     elif kind == "Service" and name == "kourier":
         _entrance(document, node_port)
     elif kind == "Deployment":
         light(document)
         for container in document["spec"]["template"]["spec"]["containers"]:
-            container["image"] = _IMAGES.get(container["image"], container["image"])
+            container["image"] = named.get(container["image"], container["image"])
             if name == "3scale-kourier-gateway":
                 _envoy(container)
     return document

@@ -41,7 +41,7 @@ class Authority:
         made = Pair(self.folder / f"{name}.crt", self.folder / f"{name}.key")
         if made.certificate.exists():
             return made
-        self._ensure()
+        self.ensure()
         request, scratch, extensions = (self.folder / f"{name}.{end}" for end in ("csr", "new", "ext"))
         _new_key(made.key)
         output([program("openssl"), "req", "-new", "-key", made.key, "-out", request, "-subj", subject])
@@ -56,7 +56,7 @@ class Authority:
         """The key that signs ServiceAccount tokens, and its public half in place of a certificate."""
         made = Pair(self.folder / "sa.pub", self.folder / "sa.key")
         if not made.certificate.exists():
-            self._ensure()
+            self.ensure()
             _new_key(made.key)
             scratch = self.folder / "sa.new"
             output([program("openssl"), "pkey", "-in", made.key, "-pubout", "-out", scratch])
@@ -94,7 +94,8 @@ class Authority:
             path.chmod(0o600)
         return path
 
-    def _ensure(self) -> None:
+    def ensure(self) -> None:
+        """Make the authority itself, once."""
         if self.certificate.exists():
             return
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -5,7 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.cluster import addons, cgroups, coredns, debian, golang, images, knative, kserve, node, pools, proxy
+from tests.cluster import addons, cgroups, debian, golang, images, node, pools, proxy
+from tests.cluster.addons import AddOns
 from tests.cluster.cluster import Cluster
 from tests.cluster.controlplane import ControlPlane
 from tests.cluster.manifests import Object
@@ -26,44 +27,44 @@ def nodes(plane: ControlPlane) -> list[Node]:
 
 def bring_up(cluster: Cluster, plane: ControlPlane, door: Daemon) -> None:
     """Make every part of the cluster so, side by side where they do not wait for each other."""
-    archives = make_artefacts()
+    artefacts = make_artefacts()
     daemons, both = Daemons(plane.state), nodes(plane)
+    wanted = AddOns(Authority(plane.state / "webhook-pki"), dns=True, node_port=False)
+    note = plane.state / "installed"
     _network(plane)
     for daemon in (plane.etcd(), plane.api_server(), door):
         daemons.ensure(daemon)
     plane.admin_kubeconfig()
     with ThreadPoolExecutor(4) as pool:
-        documents = pool.submit(render, plane.state / "webhook-pki", node_port=False)
-        runtimes = [pool.submit(_runtime, daemons, one, some) for one, some in zip(both, archives, strict=True)]
+        rendering = None if wanted.noted(note) else pool.submit(wanted.render)
+        begun = datetime.now(UTC).replace(microsecond=0)
+        starting = [pool.submit(_start, daemons, one, *artefacts) for one in both]
         plane.wait_ready(daemons)
         say(f"API server ready at {plane.server}")
         for daemon in (plane.controller_manager(), plane.scheduler(), proxy.daemon(plane)):
             daemons.ensure(daemon)
         _let_api_server_reach_kubelets(cluster)
-        heard = datetime.now(UTC).replace(microsecond=0)
-        for runtime in runtimes:
-            runtime.result()
-        started = [one.start_kubelet(daemons) for one in both]
-        pools.wait_ready(cluster, len(both), heard if any(started) else None)
+        if rendering:
+            addons.apply(cluster, rendering.result())
+        started = [one.result() for one in starting]
+        pools.wait_ready(cluster, len(both), begun if any(started) else None)
+        # The add-ons ask for the cpu pool: they start now, when the node holds their images.
         pools.ensure(cluster)
         say("two nodes ready: pools cpu and accelerator")
-        addons.ensure(cluster, documents.result(), plane.state / "installed")
+        addons.wait_available(cluster)
+        if rendering:
+            addons.register(cluster, rendering.result())
+            wanted.write(note)
 
 
 def make_artefacts() -> tuple[list[Path], list[Path]]:
-    """Build or fetch all that the cluster is made of; the image archives for the first and the second node."""
+    """Build or fetch all that the cluster is made of: the image archives for every node, and the add-ons' own."""
     golang.say_what_is_missing(golang.ALL)
     for binary in golang.ALL:
         golang.built(binary)
     for packages in (debian.ETCD, debian.NODE):
         debian.unpacked(packages)
-    everywhere = images.node_archives()
-    return [*everywhere, *images.control_archives()], everywhere
-
-
-def render(keys: Path, *, node_port: bool) -> list[Object]:
-    """The add-ons' objects; ``keys`` is where the webhooks' certificates are kept."""
-    return [*coredns.render(), *knative.render(node_port=node_port), *kserve.render(Authority(keys))]
+    return images.node_archives(), images.control_archives()
 
 
 def _network(plane: ControlPlane) -> None:
@@ -76,11 +77,15 @@ def _network(plane: ControlPlane) -> None:
     plane.namespace.sysctl({"ipv4/ip_forward": "1"})
 
 
-def _runtime(daemons: Daemons, one: Node, archives: Sequence[Path]) -> None:
+def _start(daemons: Daemons, one: Node, everywhere: Sequence[Path], beside: Sequence[Path]) -> bool:
+    """Start a node and bring it its images; True if its kubelet was not running."""
     one.start_runtime(daemons)
-    loaded = one.load(archives)
-    if loaded:
-        say(f"{one.name}: containerd runs, {len(loaded)} images loaded")
+    one.load(everywhere)
+    started = one.start_kubelet(daemons)
+    loaded = one.load(beside) if one.index == 0 else []
+    if started:
+        say(f"{one.name}: containerd and kubelet run" + (f", {len(loaded)} images loaded" if loaded else ""))
+    return started
 
 
 def _let_api_server_reach_kubelets(cluster: Cluster) -> None:

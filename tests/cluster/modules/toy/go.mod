@@ -1,0 +1,3 @@
+module paritygate.io/tests/cluster/toy
+
+go 1.26.0
