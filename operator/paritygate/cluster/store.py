@@ -59,10 +59,10 @@ class Store:
             place = _place(manifest)
             gone.discard(place)
             if place not in touched:
-                lean = _lean(kind, manifest)
-                if self._objects[kind].get(place) != lean:
-                    missed[place] = manifest["metadata"]["resourceVersion"]
-                    self._put(kind, place, lean)
+                version = manifest["metadata"]["resourceVersion"]
+                if self._version(kind, place) != version:
+                    missed[place] = version
+                    self._put(kind, place, _lean(kind, manifest))
         for place in gone:
             self._drop(kind, place)
         return missed
@@ -130,6 +130,19 @@ class Store:
     def _keys(self, term: Term) -> set[Key]:
         return {Key(*place) for kind, place in self._found_by.get(term, ()) if kind is VALIDATION}
 
+    def _version(self, kind: Kind, place: Place) -> str | None:
+        raw = self._objects[kind].get(place)
+        return None if raw is None else json.loads(raw)["metadata"]["resourceVersion"]
+
+    def releasing(self) -> Iterator[Object]:
+        """Validations with a release in flight. Looks at the bytes first: at a scrape, most objects need no parsing."""
+        for raw in list(self._objects[VALIDATION].values()):
+            if b'"release":{' in raw:
+                manifest = json.loads(raw)
+                release = manifest.get("status", {}).get("release")
+                if release and not release.get("outcome"):
+                    yield manifest
+
     def _put(self, kind: Kind, place: Place, lean: bytes) -> None:
         self._drop(kind, place)
         self._objects[kind][place] = lean
@@ -161,5 +174,4 @@ def _lean(kind: Kind, manifest: Manifest) -> bytes:
         lean["spec"] = {name: value for name, value in spec.items() if name != "template"}
     elif kind is POD:
         lean["spec"] = {"nodeName": spec["nodeName"]} if "nodeName" in spec else {}
-    # Sorted, so that a list and a watch event that tell the same are the same bytes.
-    return json.dumps(lean, separators=(",", ":"), ensure_ascii=False, sort_keys=True).encode()
+    return json.dumps(lean, separators=(",", ":"), ensure_ascii=False).encode()
