@@ -148,6 +148,12 @@ def test_a_quiet_a_noisy_and_a_biased_control() -> None:
     assert biased.log_harm[0] > biased.log_harm[1]
 
 
+@pytest.mark.parametrize(("slower", "bias"), [(1.0, False), (1.018, False), (1.02, True), (1.06, True)])
+def test_bias_is_what_one_of_two_directions_proves(slower: float, bias: bool) -> None:
+    result = aa_check(*blocks(np.random.default_rng(14), 300, ratio=slower), 0.5, 1.1, alpha=0.05)
+    assert (result.control is Control.BIASED) == (max(result.log_harm) >= math.log(40)) == bias
+
+
 def test_bursts_are_thinned_and_independent_blocks_are_not() -> None:
     rng = np.random.default_rng(13)
     first, second = blocks(rng, 600)

@@ -24,6 +24,11 @@ def test_the_adjusted_values_name_whom_holm_names(sups: list[float], alpha_fail:
     assert named == plainly(sups, alpha_fail)
 
 
+def test_each_is_weighed_against_those_still_standing() -> None:
+    p = np.array([0.02, 0.5, 0.01, 0.03])
+    assert adjusted_harm(-np.log(p)) == pytest.approx([0.06, 0.5, 0.04, 0.06])
+
+
 def test_alone_a_gate_keeps_its_own_value() -> None:
     assert adjusted_harm([math.log(100)]) == pytest.approx([0.01])
     assert adjusted_harm([-3.0]) == [1]

@@ -74,6 +74,12 @@ def test_the_plan_keeps_its_word_with_the_real_rule(margin: float, flip_rate: fl
     assert np.isfinite(ends).mean() == pytest.approx(0.9, abs=0.035)
 
 
+def test_with_many_flips_the_plan_is_the_formula_and_its_allowance() -> None:
+    items = items_needed(alpha=0.05, margin=0.01, flip_rate=0.05, power=0.9)
+    assert items == math.ceil(1.15 * pass_time_quantile(0.9, 0.05) * 500 / 8) * 8
+    assert planned_power(items, alpha=0.05, margin=0.01, flip_rate=0.05) == pytest.approx(0.9, abs=0.001)
+
+
 def test_planning_backwards_and_forwards_agree() -> None:
     for flip_rate in (0.02, 0.06):
         margin = smallest_margin(3000, alpha=0.05, flip_rate=flip_rate, power=0.8)
@@ -84,6 +90,7 @@ def test_planning_backwards_and_forwards_agree() -> None:
 
 def test_items_without_any_flip_still_number_the_floor() -> None:
     assert items_needed(alpha=0.05, margin=0.01, flip_rate=0.0, power=0.9) == 480
+    assert items_needed(alpha=0.05, margin=0.01, flip_rate=0.03, power=0.001) == 480
     assert planned_power(479, alpha=0.05, margin=0.01, flip_rate=0.05) == 0
     assert smallest_margin(5, alpha=0.05, flip_rate=0.02, power=0.9) is None
 
