@@ -17,6 +17,16 @@ from paritygate.api import (
 Manifest = Mapping[str, Any]
 """A Kubernetes object as plain data."""
 
+FINALIZER = "paritygate.io/release"
+"""On a validation that has moved traffic which must be moved back before the validation may go."""
+
+VALIDATION_LABEL = "paritygate.io/validation"
+UID_LABEL = "paritygate.io/validation-uid"
+DIGEST_LABEL = "paritygate.io/input-digest"
+ATTEMPT_LABEL = "paritygate.io/attempt"
+MANAGED_BY = ("app.kubernetes.io/managed-by", "paritygate")
+"""Labels of what the operator makes: evaluator Jobs, their pods, reports."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
