@@ -141,6 +141,8 @@ class Executor:
             report = await self._client.get(REPORT, key.namespace, name)
             self._refuse_strangers_report(report, wanted)
         self._store.put(REPORT, report)
+        for job in self._store.find(JOB, "owner", action.report.spec.validation.uid):
+            self._logs.forget(key.namespace, job["metadata"]["name"])
 
     def _refuse_strangers_report(self, found: Manifest, wanted: Manifest) -> None:
         uid, digest = found["spec"]["validation"]["uid"], found["spec"]["inputDigest"]

@@ -32,8 +32,6 @@ def terms(kind: Kind, manifest: Manifest) -> Iterator[Term]:
         case _ if kind in (JOB, POD):
             for owner in metadata.get("ownerReferences", ()):
                 yield ("owner", owner["uid"])
-            if kind is JOB:
-                yield ("uid", metadata["uid"])
         case _ if kind is REPORT:
             yield ("about", manifest["spec"]["validation"]["uid"])
         case _ if kind is POLICY:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .client import Client, Object
@@ -21,10 +22,13 @@ class Resynced:
 
 
 class Resync:
-    """Reads every watched kind whole and replaces the store's content by it."""
+    """Reads every watched kind whole and replaces the store's content by it.
 
-    def __init__(self, client: Client, store: Store) -> None:
-        self._client, self._store = client, store
+    `namespaces` narrows the namespaced kinds; empty means all of them.
+    """
+
+    def __init__(self, client: Client, store: Store, namespaces: Sequence[str] = ()) -> None:
+        self._client, self._store, self._namespaces = client, store, namespaces
 
     async def run(self) -> Resynced:
         """One pass over all kinds. KServe may be missing; any other kind that is not served raises NotFound."""
@@ -46,7 +50,7 @@ class Resync:
     async def serves_targets(self) -> bool:
         """Whether KServe's InferenceServices are served now."""
         try:
-            async for _ in self._client.list_pages(TARGET):
+            async for _ in self._client.list_pages(TARGET, next(iter(self._namespaces), None)):
                 break
         except NotFound:
             return False
@@ -54,9 +58,9 @@ class Resync:
 
     async def _listed(self, kind: Kind) -> list[Object]:
         found: list[Object] = []
-        async for page in self._client.list_pages(kind):
-            found += page
-            await asyncio.sleep(0)
+        for namespace in (self._namespaces if kind.namespaced else ()) or (None,):
+            async for page in self._client.list_pages(kind, namespace):
+                found += page
         return found
 
 

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from paritygate.lifecycle.model import VALIDATION_LABEL
+from paritygate.lifecycle.model import UID_LABEL
 
 from .client import Manifest, Object
 from .kinds import JOB, PACK, POD, POLICY, REPORT, VALIDATION, Kind
@@ -112,14 +112,9 @@ class Store:
         return self._keys(("target", manifest["metadata"]["namespace"], target["inferenceService"]))
 
     def _owning(self, manifest: Manifest) -> set[Key]:
-        metadata = manifest["metadata"]
-        uids = set(owners(manifest))
-        uids |= {owner for uid in uids for job in self.find(JOB, "uid", uid) for owner in owners(job)}
-        keys = set().union(*(self._keys(("uid", uid)) for uid in uids))
-        if name := metadata.get("labels", {}).get(VALIDATION_LABEL):
-            # A pod's owner is its Job, and the Job may not have been announced yet.
-            keys.add(Key(metadata["namespace"], name))
-        return keys
+        # A pod's owner is its Job, which may not have been announced yet: the label names the validation on both.
+        uids = {*owners(manifest), manifest["metadata"].get("labels", {}).get(UID_LABEL, "")}
+        return set().union(*(self._keys(("uid", uid)) for uid in uids))
 
     def _requiring(self, pack: Manifest) -> set[Key]:
         metadata = pack["metadata"]
@@ -164,7 +159,7 @@ def _place(manifest: Manifest) -> Place:
 
 
 def _lean(kind: Kind, manifest: Manifest) -> bytes:
-    """What is worth keeping, as JSON: nothing that only the server or kubectl needs, no pod template, no pod spec."""
+    """What is worth keeping, as JSON: nothing that only the server or kubectl needs, of pods' specs only the limits."""
     metadata = {name: value for name, value in manifest["metadata"].items() if name not in _NOISE}
     if _LAST_APPLIED in metadata.get("annotations", {}):
         metadata["annotations"] = {k: v for k, v in metadata["annotations"].items() if k != _LAST_APPLIED}
@@ -173,5 +168,9 @@ def _lean(kind: Kind, manifest: Manifest) -> bytes:
     if kind is JOB:
         lean["spec"] = {name: value for name, value in spec.items() if name != "template"}
     elif kind is POD:
-        lean["spec"] = {"nodeName": spec["nodeName"]} if "nodeName" in spec else {}
+        lean["spec"] = {part: _limits(spec.get(part, ())) for part in ("initContainers", "containers")}
     return json.dumps(lean, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _limits(containers: Iterable[Manifest]) -> list[Manifest]:
+    return [{"name": container["name"], "resources": container.get("resources", {})} for container in containers]

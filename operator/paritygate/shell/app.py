@@ -118,10 +118,11 @@ class Operator:
 
     def _feed(self, client: KubernetesClient, store: Store, queue: WorkQueue[Key]) -> Feed:
         return Feed(
-            Resync(client, store),
+            Resync(client, store, self._settings.watch_namespaces),
             store,
             queue,
             kubeconfig=self._settings.kubeconfig,
+            namespaces=self._settings.watch_namespaces,
             every=self._settings.resync.total_seconds(),
             missed=self._metrics.watch_missed.inc,
         )

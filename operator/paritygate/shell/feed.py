@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from paritygate.cluster import (
     TARGET,
@@ -42,12 +42,13 @@ class Feed:
         queue: WorkQueue[Key],
         *,
         kubeconfig: str | None,
+        namespaces: Sequence[str],
         every: float,
         missed: Callable[[int], None],
     ) -> None:
         """`every` is the pause between re-lists in seconds; `missed` is told what the watchdog counts."""
         self._resync, self._store, self._queue = resync, store, queue
-        self._kubeconfig, self._every, self._missed = kubeconfig, every, missed
+        self._kubeconfig, self._namespaces, self._every, self._missed = kubeconfig, namespaces, every, missed
         self._watchdog = Watchdog()
         self._served: frozenset[Kind] = frozenset()
         self._listed_at = _clock()
@@ -87,7 +88,7 @@ class Feed:
 
     async def _stream(self) -> None:
         while True:
-            watch = Watch(self._kubeconfig, self._served, self._announce)
+            watch = Watch(self._kubeconfig, self._namespaces, self._served, self._announce)
             streaming = asyncio.create_task(watch.run(), name="watch")
             try:
                 await first(streaming, self._kserve_appears())

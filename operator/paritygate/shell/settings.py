@@ -31,6 +31,11 @@ def _own_identity() -> str:
     return f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}"
 
 
+def _names(value: object) -> object:
+    return tuple(filter(None, value.split(","))) if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 Span = Annotated[timedelta, BeforeValidator(_duration), Field(gt=timedelta())]
 
 
@@ -46,6 +51,7 @@ class OperatorSettings(BaseModel):
     lease: str = Field("paritygate-operator", description="name of the Lease")
     identity: str = Field(default_factory=_own_identity, description="of this replica; default: host and a random word")
     lease_duration: Span = Field(timedelta(seconds=15), description="others wait so long for a silent leader")
+    watch_namespaces: Names = Field((), description="namespaces to work in, separated by commas; default: all")
     workers: int = Field(16, ge=1, le=256, description="validations worked on at once")
     write_rate: float = Field(20.0, gt=0, description="writes to the API server a second, sustained")
     write_burst: int = Field(50, ge=1, description="writes at once before the rate holds")
@@ -81,7 +87,7 @@ def parse(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> O
 
 def _help(option: FieldInfo) -> str:
     default = option.default
-    if option.is_required() or default is None or option.default_factory is not None:
+    if option.is_required() or default in (None, ()) or option.default_factory is not None:
         return str(option.description)
     text = f"{default.total_seconds():g}s" if isinstance(default, timedelta) else default
     return f"{option.description} (default {text})"

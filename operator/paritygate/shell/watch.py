@@ -9,7 +9,7 @@ import asyncio
 import logging
 import random
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
 import kopf
@@ -29,34 +29,26 @@ class WatchEnded(Exception):
 class Watch:
     """Streams of some kinds, from `run` to `stop`."""
 
-    def __init__(self, kubeconfig: str | None, kinds: frozenset[Kind], announce: Announce) -> None:
-        self._kubeconfig, self._kinds, self._announce = kubeconfig, kinds, announce
+    def __init__(
+        self, kubeconfig: str | None, namespaces: Sequence[str], kinds: frozenset[Kind], announce: Announce
+    ) -> None:
+        """`namespaces` narrows the namespaced kinds; empty means all of them."""
+        self._kubeconfig, self._namespaces, self._kinds, self._announce = kubeconfig, namespaces, kinds, announce
         self._stop = threading.Event()
 
     async def run(self) -> None:
-        """Stream until `stop`; `announce` is called on the loop that awaits this. Raises WatchEnded if kopf gives up."""
-        loop = asyncio.get_running_loop()
-        ended = loop.create_future()
-
-        def body() -> None:
-            failure: BaseException | None = None
-            try:
-                asyncio.run(self._kopf(loop))
-            except BaseException as error:
-                failure = error
-            loop.call_soon_threadsafe(ended.set_result, failure)
-
-        thread = threading.Thread(target=body, name="kopf", daemon=True)
-        thread.start()
+        """Stream until `stop`. `announce` is called on the loop that awaits this. Raises WatchEnded if kopf ends."""
+        streams = self._kopf(asyncio.get_running_loop())
+        running = asyncio.create_task(asyncio.to_thread(asyncio.run, streams), name="kopf")
         try:
-            failure = await asyncio.shield(ended)
-        except asyncio.CancelledError:
+            await asyncio.wait([running])
+            asked = self._stop.is_set()
+        finally:
             self.stop()
-            await ended
-            raise
-        if failure is not None:
+            await asyncio.wait([running])
+        if (failure := running.exception()) is not None:
             raise WatchEnded(f"the watch streams failed: {failure!r}") from failure
-        if not self._stop.is_set():
+        if not asked:
             raise WatchEnded("the watch streams ended by themselves")
 
     def stop(self) -> None:
@@ -67,7 +59,8 @@ class Watch:
         await kopf.operator(
             registry=self._registry(loop),
             settings=_settings(self._kinds),
-            clusterwide=True,
+            clusterwide=not self._namespaces,
+            namespaces=self._namespaces,
             stop_flag=self._stop,
         )
 
