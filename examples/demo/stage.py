@@ -10,7 +10,7 @@ from typing import Any
 
 from examples.quickstart.build import build
 from paritygate.evidence import manifest_digest
-from tests.cluster.python_image import python_image
+from tests.cluster.python_images import python_image
 
 from examples.demo.runtime.server import version_of
 from tests.cluster import Cluster, Profile, ensure

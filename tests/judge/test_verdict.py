@@ -135,7 +135,6 @@ def test_a_failed_verdict_can_not_be_turned_into_passed(ids, columns):
     [
         ({"name": "x", "metric": "Accuracy"}, r"gates\[0\] \(x\)\.margin"),
         ({"name": "x", "metric": "SizeRatio"}, r"gates\[0\] \(x\)\.limit"),
-        ({"name": "x", "metric": "LatencyRatio", "limit": "1.1"}, "quantile"),
         ({"name": "x", "metric": "Accuracy", "margin": "0.01", "sliceBy": "language"}, "declared there: scanner"),
     ],
 )
