@@ -7,21 +7,25 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.cluster import lifecycle
+from tests.cluster import lifecycle, whole
 from tests.cluster.errors import ClusterError
 from tests.cluster.places import Profile
+from tests.cluster.pools import POOLS
 
 _EPILOG = """\
 examples:
   python -m tests.cluster up --profile api        etcd and kube-apiserver only, in a few seconds
   python -m tests.cluster up                      two nodes with Knative, Kourier, Envoy and KServe
   export KUBECONFIG=$(python -m tests.cluster kubeconfig)
+  python -m tests.cluster run -- kubectl get pods -A
   python -m tests.cluster run -- curl -H 'Host: m-predictor.default.example.com' http://10.96.0.80/
   python -m tests.cluster down
 
 environment:
   PARITYGATE_CACHE     where artefacts and state lie (default ${XDG_CACHE_HOME:-~/.cache}/paritygate)
   PARITYGATE_CLUSTER   the cluster's name (default paritygate)
+  PARITYGATE_MODELS    the folder of models that every node sees (default: one that goes with the cluster)
+  PARITYGATE_ENTRANCE  HOST:PORT of the ingress gateway of a cluster of your own
   KUBECONFIG           a cluster of your own to use instead
 """
 
@@ -57,6 +61,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     up.add_argument("--json", action="store_true", help="print the cluster's facts as JSON on standard output")
     up.set_defaults(verb=_up)
+
+    build = verbs.add_parser("build", help="only compile, fetch and cache what a cluster is made of")
+    build.set_defaults(verb=_build)
+    load = verbs.add_parser("load", help="bring image archives (OCI or docker layout) to the nodes")
+    load.add_argument("--profile", type=Profile, choices=list(Profile))
+    load.add_argument("--pool", choices=POOLS, help="only to the nodes of this pool")
+    load.add_argument("archives", nargs="+", type=Path, metavar="IMAGE_ARCHIVE")
+    load.set_defaults(verb=_load)
 
     for name, verb, text in (
         ("down", _down, "end and remove everything (both profiles unless one is named)"),
@@ -98,6 +110,19 @@ def _up(arguments: argparse.Namespace) -> None:
         print(json.dumps(facts))
     else:
         print(f"export KUBECONFIG={cluster.kubeconfig}")
+
+
+def _build(arguments: argparse.Namespace) -> None:
+    for archives in whole.make_artefacts():
+        for archive in archives:
+            print(archive)
+
+
+def _load(arguments: argparse.Namespace) -> None:
+    missing = [str(archive) for archive in arguments.archives if not archive.exists()]
+    if missing:
+        raise ClusterError(f"no such file: {', '.join(missing)}")
+    lifecycle.running(arguments.profile, arguments.name).load(*arguments.archives, pool=arguments.pool)
 
 
 def _down(arguments: argparse.Namespace) -> None:

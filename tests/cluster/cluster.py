@@ -1,6 +1,7 @@
 """What tests and the demo hold in hand: a cluster they can talk to, whichever way it was had."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -54,7 +55,7 @@ class Cluster:
     profile: Profile
     kubeconfig: Path
     prefix: tuple[str, ...]
-    loader: Callable[[Sequence[Path]], None]
+    loader: Callable[[Sequence[Path], str | None], None]
     door: Entrance | None
     models_dir: Path | None
 
@@ -69,9 +70,15 @@ class Cluster:
         return self.door
 
     def env(self) -> dict[str, str]:
-        """The environment in which kubectl, pytest and the demo find this cluster."""
+        """The environment in which kubectl, pytest and the demo find this cluster; kubectl itself is on its PATH."""
         door = {ENTRANCE_VARIABLE: str(self.door)} if self.door else {}
-        return {**os.environ, "KUBECONFIG": str(self.kubeconfig), **door}
+        path = f"{self.kubectl_program().parent}:{os.environ.get('PATH', '')}"
+        return {**os.environ, "KUBECONFIG": str(self.kubeconfig), "PATH": path, **door}
+
+    def kubectl_program(self) -> Path:
+        """The kubectl of the pinned version; where Kubernetes is somebody else's, the user's own if there is one."""
+        found = None if self.provider is Provider.HOST else shutil.which("kubectl")
+        return Path(found) if found else golang.built(golang.KUBECTL)
 
     def command(self, argv: Sequence[str | Path]) -> list[str]:
         """The command line that runs ``argv`` inside the cluster's network."""
@@ -87,7 +94,7 @@ class Cluster:
 
     def kubectl(self, *words: str | Path, stdin: str | None = None, timeout: float | None = 120.0) -> str:
         """The output of a kubectl call; CommandFailed with what kubectl said where it fails."""
-        argv = [golang.built(golang.KUBECTL), f"--kubeconfig={self.kubeconfig}", *words]
+        argv = [self.kubectl_program(), f"--kubeconfig={self.kubeconfig}", *words]
         return output(argv, stdin=stdin, timeout=timeout)
 
     def apply(self, objects: Iterable[Mapping[str, Any]], *words: str) -> None:
@@ -95,9 +102,9 @@ class Cluster:
         text = yaml.safe_dump_all([dict(o) for o in objects])
         self.kubectl("apply", "--server-side", "--force-conflicts", *words, "-f", "-", stdin=text)
 
-    def load(self, *archives: Path) -> None:
-        """Bring image archives (docker or OCI layout in a tar) to every node."""
-        self.loader(archives)
+    def load(self, *archives: Path, pool: str | None = None) -> None:
+        """Bring image archives to every node, or to the nodes of one pool (``cpu`` or ``accelerator``)."""
+        self.loader(archives, pool)
 
     def models_claim(self, namespace: str, name: str = "models") -> None:
         """Apply a PersistentVolume over `models_dir` and a bound claim ``name`` in a namespace, for ``pvc://name/...``."""

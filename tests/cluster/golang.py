@@ -51,21 +51,10 @@ KNATIVE = tuple(
 QUEUE = Binary("knative-queue", "knative", "knative.dev/serving/cmd/queue")
 KOURIER = Binary("knative-kourier", "knative", "knative.dev/net-kourier/cmd/kourier")
 TOY = Binary("toy", "toy", ".")
-API = (API_SERVER, KUBECTL)
 # In this order, because the first of a module pays for the packages that the others share.
-ALL = (
-    API_SERVER,
-    KUBECTL,
-    CONTROLLER_MANAGER,
-    SCHEDULER,
-    KUBELET,
-    PROXY,
-    KSERVE,
-    *KNATIVE,
-    QUEUE,
-    KOURIER,
-    COREDNS,
-)
+API = (API_SERVER, KUBECTL)
+ADDONS = (KUBECTL, KSERVE, *KNATIVE, QUEUE, KOURIER)
+ALL = (*API, CONTROLLER_MANAGER, SCHEDULER, KUBELET, PROXY, *ADDONS[1:], COREDNS)
 
 
 def key(binary: Binary) -> str:

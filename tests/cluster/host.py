@@ -20,12 +20,11 @@ from tests.cluster.controlplane import ControlPlane
 from tests.cluster.errors import ClusterError
 from tests.cluster.network import GATEWAY_SERVICE_IP, Namespace
 from tests.cluster.pki import Authority
-from tests.cluster.places import HERE, Profile, state_dir
+from tests.cluster.places import HERE, Profile, models_dir, state_dir
 from tests.cluster.process import Daemon, Daemons
 from tests.cluster.progress import say
 from tests.cluster.state import State
 
-MODELS_VARIABLE = "PARITYGATE_MODELS"
 _API_TOOLS = ("ip", "nsenter", "unshare", "openssl", "dpkg", "apt-get", "go")
 _FULL_TOOLS = (*_API_TOOLS, "gcc", "ldd", "mount", "umount", "sleep")
 _SOCKET_PATH_LIMIT = 107
@@ -87,9 +86,6 @@ def handle(name: str, facts: State) -> Cluster:
     folder = state_dir(name)
     plane = control_plane(folder, facts)
     full = facts.profile is Profile.FULL
-    models = Path(os.environ.get(MODELS_VARIABLE) or folder / "models")
-    if full:
-        models.mkdir(parents=True, exist_ok=True)
     return Cluster(
         name=name,
         provider=Provider.HOST,
@@ -98,18 +94,18 @@ def handle(name: str, facts: State) -> Cluster:
         prefix=tuple(plane.namespace.enter()),
         loader=partial(_load, plane) if full else _no_nodes,
         door=Entrance("127.0.0.1", facts.entrance_port) if full else None,
-        models_dir=models if full else None,
+        models_dir=models_dir(folder) if full else None,
     )
 
 
-def _load(plane: ControlPlane, archives: Sequence[Path]) -> None:
-    nodes = whole.nodes(plane)
+def _load(plane: ControlPlane, archives: Sequence[Path], pool_name: str | None) -> None:
+    nodes = [one for one in whole.nodes(plane) if pool_name in (None, one.pool)]
     with ThreadPoolExecutor(len(nodes)) as pool:
         for one, loaded in zip(nodes, pool.map(lambda n: n.load(archives), nodes), strict=True):
             say(f"{one.name}: " + (f"loaded {', '.join(loaded)}" if loaded else "holds these images already"))
 
 
-def _no_nodes(archives: Sequence[Path]) -> None:
+def _no_nodes(archives: Sequence[Path], pool_name: str | None) -> None:
     raise ClusterError(
         f"a cluster of the api profile has no node to load {len(archives)} image archive(s) into",
         "python -m tests.cluster up --profile full",
@@ -130,6 +126,16 @@ def down(name: str) -> None:
         raise ClusterError(
             f"something still holds {folder}", f"look with: grep {folder} /proc/*/mountinfo, then try again"
         )
+
+
+def status(name: str) -> list[str]:
+    """A line for each process."""
+    daemons = Daemons(state_dir(name))
+    pids = {process: daemons.pid(process) for process in daemons.names()}
+    return [
+        f"  {process:<26}" + (f"running, pid {pid}" if pid else f"NOT running, see {daemons.log(process)}")
+        for process, pid in pids.items()
+    ]
 
 
 def _require(profile: Profile, folder: Path) -> None:

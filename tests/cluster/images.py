@@ -55,7 +55,12 @@ def archive(name: str, inputs: Sequence[str | Path], entries: Sequence[Entry], r
 
 def node_archives() -> list[Path]:
     """What every node must hold: the pods' own, and the sidecar that Knative gives to each model."""
-    return [pause_archive(), binary_archive(golang.QUEUE)]
+    return [pause_archive(), queue_archive()]
+
+
+def queue_archive() -> Path:
+    """The sidecar that Knative puts beside each model."""
+    return binary_archive(golang.QUEUE)
 
 
 def control_archives() -> list[Path]:

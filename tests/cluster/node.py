@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from tests.cluster import cgroups, debian, golang
+from tests.cluster import cgroups, debian, golang, pools
 from tests.cluster.archive import described_name
 from tests.cluster.command import output, program, succeeds
 from tests.cluster.controlplane import ControlPlane
@@ -39,6 +39,11 @@ class Node:
     def name(self) -> str:
         """The name that the node registers with."""
         return f"node{self.index + 1}"
+
+    @property
+    def pool(self) -> str:
+        """The pool that the node is put in; by name, because the first of the names is the cpu pool."""
+        return pools.POOLS[self.index]
 
     @property
     def folder(self) -> Path:

@@ -59,6 +59,13 @@ def state_dir(cluster: str) -> Path:
     return cache_root() / "clusters" / cluster
 
 
+def models_dir(state: Path) -> Path:
+    """The folder of models that every node sees: PARITYGATE_MODELS, or one of the cluster's own that goes with it."""
+    folder = Path(os.environ.get("PARITYGATE_MODELS") or state / "models").resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 def digest(parts: Iterable[str | bytes | Path]) -> str:
     """The key of an artefact: a hash over strings, and over names and contents of files and folders."""
     total = hashlib.sha256()

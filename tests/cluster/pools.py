@@ -8,6 +8,7 @@ from tests.cluster.cluster import Cluster
 from tests.cluster.errors import ClusterError, NotReady
 from tests.cluster.manifests import Object
 
+POOLS = ("cpu", "accelerator")
 LABEL = "paritygate.io/pool"
 RESOURCE = "paritygate.io/accelerator"
 TAINT = {"key": "paritygate.io/accelerator", "value": "present", "effect": "NoSchedule"}
@@ -25,7 +26,7 @@ def ensure(cluster: Cluster) -> None:
         raise ClusterError(
             f"two worker nodes are needed for two pools, there are {len(workers)}", "see kind-config.yaml"
         )
-    for node, pool in zip(workers, ("cpu", "accelerator"), strict=False):
+    for node, pool in zip(workers, POOLS, strict=False):
         name = node["metadata"]["name"]
         if node["metadata"].get("labels", {}).get(LABEL) != pool:
             cluster.kubectl("label", "--overwrite", "node", name, f"{LABEL}={pool}")

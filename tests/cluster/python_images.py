@@ -14,11 +14,10 @@ _RECIPE = "python-images-1"
 # Debian's Python looks here, also when it is told to be isolated from the environment.
 _PACKAGES = "/usr/lib/python3/dist-packages"
 _SCRIPTS = "/usr/local/bin"
-# Told to containers: nothing to write, nothing to hold back, nobody to phone home to.
+# Told to containers: nothing to write and nothing to hold back.
 _ENV = {
     "PYTHONDONTWRITEBYTECODE": "1",
     "PYTHONUNBUFFERED": "1",
-    "ORT_DISABLE_TELEMETRY": "1",
     "SSL_CERT_FILE": "/etc/ssl/certs/ca-certificates.crt",
     "HOME": "/tmp",
     "LANG": "C.UTF-8",
