@@ -29,14 +29,18 @@ class Labels:
 
 
 def read_labels(folder: Path, pack: str, slices: Sequence[str]) -> Labels:
-    """The labels of one pack. `slices` are the slice columns that the pack declares.
-
-    Raises EvaluatorError PackInvalid naming file, row and column: rows count from 1, the header is row 1.
-    """
+    """The labels of one pack: the one file in its folder. Raises EvaluatorError PackInvalid."""
     files = sorted(p for p in folder.rglob("*") if p.is_file()) if folder.is_dir() else []
     if len(files) != 1:
         raise _invalid(pack, f"the labels of a pack are one file, .csv or .parquet; there are {len(files)}")
-    file = files[0]
+    return read_label_file(files[0], pack, slices)
+
+
+def read_label_file(file: Path, pack: str, slices: Sequence[str]) -> Labels:
+    """The labels in a file. `slices` are the slice columns that the pack declares.
+
+    Raises EvaluatorError PackInvalid naming file, row and column: rows count from 1, the header of a CSV is row 1.
+    """
     where = f"{pack}: {file.name}"
     wanted = (ID, LABEL, *slices)
     if file.suffix == ".csv":

@@ -1,0 +1,61 @@
+"""`paritygate check`: judge a candidate on this machine."""
+
+import argparse
+import importlib.util
+import json
+import sys
+
+from paritygate.api import EXIT_CODES, EvaluationPlan, EvaluationResult, Outcome, Reason
+from paritygate.judge import ResultRefused, Verdict, build_plan, recompute
+
+from .evidence import Evidence
+from .local import LocalEvaluation
+from .show import ProgressLine, show_verdict
+from .subjects import planned_packs, policy, subject
+from .usage import UsageError
+
+
+def check(options: argparse.Namespace) -> int:
+    """Run the evaluation, recompute its verdict, tell it; the exit code is the verdict's."""
+    if importlib.util.find_spec("onnxruntime") is None:
+        raise UsageError("onnxruntime is not installed: pip install 'paritygate[evaluator]'")
+    plan = _plan(options)
+    with ProgressLine(quiet=options.quiet) as progress:
+        result = LocalEvaluation(plan, progress.tell).run()
+    verdict = believed(plan, result)
+    if options.evidence:
+        Evidence.of(plan, result, verdict).write(options.evidence)
+    if options.json:
+        document = {"verdict": _dump(verdict), "plan": plan.dump(), "result": result.dump()}
+        print(json.dumps(document, indent=2, sort_keys=True))
+    else:
+        show_verdict(plan, result, verdict)
+        if options.evidence:
+            print(f"\nEvidence: {options.evidence}; recheck it with: paritygate verify {options.evidence}")
+    sys.stdout.flush()
+    return EXIT_CODES[verdict.outcome]
+
+
+def believed(plan: EvaluationPlan, result: EvaluationResult) -> Verdict:
+    """The verdict that a result's counts support; Error when they do not support the one it states."""
+    try:
+        return recompute(plan, result)
+    except ResultRefused as error:
+        return Verdict(Outcome.ERROR, Reason.RESULT_REFUSED, str(error))
+
+
+def _plan(options: argparse.Namespace) -> EvaluationPlan:
+    packs = planned_packs(options.pack)
+    return build_plan(
+        baseline=subject("--baseline", options.baseline),
+        candidate=subject("--candidate", options.candidate),
+        technique=options.technique,
+        purpose=options.purpose,
+        packs=packs,
+        policy=policy(options.policy),
+        threads=options.threads,
+    )
+
+
+def _dump(verdict: Verdict) -> dict[str, str]:
+    return {"outcome": verdict.outcome, "reason": verdict.reason, "message": verdict.message}

@@ -1,0 +1,178 @@
+"""The command line: what can be asked, and which exit code answers."""
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from types import FrameType
+
+from paritygate.api import Purpose, Technique
+from paritygate.api.manifest import ManifestError
+from paritygate.judge import PlanError
+
+from .usage import EXIT_INTERRUPTED, EXIT_USAGE, UsageError
+
+_DESCRIPTION = """\
+Decide whether a compressed model may replace the model it was made from.
+
+The candidate is judged against the baseline item by item; a pass is a proof that it is not worse than the policy's
+margins, with at most the policy's alpha of being wrong. Nothing passes by default.
+"""
+
+_EXIT_CODES = """\
+exit codes:
+  0 Passed   1 Failed   2 wrong usage   3 Inconclusive (not enough evidence)   4 Error
+"""
+
+_CHECK_EXAMPLES = f"""\
+examples:
+  paritygate check --baseline fp32.onnx --candidate int8.onnx --pack pack.yaml
+  paritygate check --baseline fp32/ --candidate int8/ --pack pack.yaml --policy policy.yaml \\
+      --technique Int8Static --purpose Memory --evidence evidence.json
+  paritygate check --baseline s3://models/fp32 --candidate int8.onnx@sha256:... --pack pack.yaml --json
+
+{_EXIT_CODES}"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code. Never a traceback for what a user did."""
+    options = _parser().parse_args(arguments)
+    # A terminate is an orderly end, like Ctrl-C: the processes of a check must not outlive it.
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return _run(options)
+    except (UsageError, ManifestError, PlanError) as error:
+        print(f"paritygate {options.command}: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader (`| head`) has seen enough; keep the interpreter from complaining at its own end.
+        sys.stderr.close()
+        return EXIT_INTERRUPTED
+
+
+def _run(options: argparse.Namespace) -> int:
+    """Imported here, so that `--help` answers at once."""
+    match options.command:
+        case "check":
+            from .check import check
+
+            return check(options)
+        case "plan":
+            from .power import plan
+
+            return plan(options)
+        case "verify":
+            from .evidence import verify
+
+            return verify(options)
+        case _:
+            from .digest import digest
+
+            return digest(options)
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "paritygate",
+        description=_DESCRIPTION,
+        epilog=f"{_EXIT_CODES}\n`paritygate COMMAND --help` shows examples.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"paritygate {version('paritygate')}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _check(_command(commands, "check", "judge a candidate on this machine", _CHECK_EXAMPLES))
+    _plan(
+        _command(
+            commands,
+            "plan",
+            "tell what a pack can prove, before any model is run",
+            "example:\n  paritygate plan --pack pack.yaml --policy policy.yaml --technique Int8Static\n",
+        )
+    )
+    verify = _command(
+        commands,
+        "verify",
+        "recompute a verdict from its evidence, offline",
+        f"example:\n  paritygate verify evidence.json\n\n{_EXIT_CODES}  Evidence that does not hold is an Error (4).\n",
+    )
+    verify.add_argument("evidence", type=Path, metavar="EVIDENCE", help="file written by `check --evidence`")
+    digest = _command(
+        commands,
+        "digest",
+        "print the digest of a file or folder, as manifests want it",
+        "example:\n  paritygate digest models/int8\n",
+    )
+    digest.add_argument("path", type=Path, metavar="PATH")
+    return parser
+
+
+def _command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, what: str, epilog: str
+) -> argparse.ArgumentParser:
+    return commands.add_parser(
+        name,
+        help=what,
+        description=what[0].upper() + what[1:] + ".",
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def _check(parser: argparse.ArgumentParser) -> None:
+    what = "file, folder or URI (s3://, gs://, hf://, https://), with @sha256:... its digest must be that"
+    parser.add_argument("--baseline", required=True, metavar="URI", help=f"the model that serves now: {what}")
+    parser.add_argument("--candidate", required=True, metavar="URI", help="the compressed model: the same forms")
+    _packs_and_policy(parser)
+    parser.add_argument(
+        "--purpose",
+        type=Purpose,
+        default=Purpose.LATENCY,
+        choices=list(Purpose),
+        metavar="PURPOSE",
+        help=f"what the compression is for; chooses the performance gates: {_listed(Purpose)} (default Latency)",
+    )
+    parser.add_argument("--threads", type=_positive, metavar="N", help="cores to use (default: as many as are allowed)")
+    parser.add_argument("--json", action="store_true", help="print verdict, plan and result as JSON on stdout")
+    parser.add_argument("--evidence", type=Path, metavar="FILE", help="write the record that `verify` rechecks")
+    parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
+
+
+def _plan(parser: argparse.ArgumentParser) -> None:
+    _packs_and_policy(parser)
+    parser.set_defaults(purpose=Purpose.MEMORY)
+    parser.add_argument("--json", action="store_true", help="print the table as JSON on stdout")
+
+
+def _packs_and_policy(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--pack", required=True, action="append", type=Path, metavar="FILE", help="ScenarioPack manifest; repeatable"
+    )
+    parser.add_argument("--policy", type=Path, metavar="FILE", help="ValidationPolicy manifest (default: Standard)")
+    parser.add_argument(
+        "--technique",
+        type=Technique,
+        default=Technique.OTHER,
+        choices=list(Technique),
+        metavar="TECHNIQUE",
+        help=f"how the candidate was made; says how many flips to plan for: {_listed(Technique)} (default Other)",
+    )
+
+
+def _listed(words: type[Purpose] | type[Technique]) -> str:
+    return ", ".join(words)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    return number

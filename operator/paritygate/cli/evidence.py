@@ -1,0 +1,99 @@
+"""The record of a check: everything that the verdict rests on, recomputable by a stranger."""
+
+import argparse
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from paritygate.api import EXIT_CODES, EvaluationPlan, EvaluationResult, Outcome
+from paritygate.evidence import canonical_json, digest_of
+from paritygate.judge import ResultRefused, Verdict, plan_digest, recompute
+
+from .show import show_verdict
+from .usage import UsageError
+
+SCHEMA = "paritygate.io/evidence/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One document: plan, result, verdict and the digests that tie them together."""
+
+    document: dict[str, object]
+
+    @classmethod
+    def of(cls, plan: EvaluationPlan, result: EvaluationResult, verdict: Verdict) -> "Evidence":
+        """The evidence of one check."""
+        return cls(
+            {
+                "schema": SCHEMA,
+                "tool": f"paritygate {version('paritygate')}",
+                "plan": plan.dump(),
+                "result": result.dump(),
+                "verdict": {"outcome": verdict.outcome, "reason": verdict.reason, "message": verdict.message},
+                "digests": {"plan": plan_digest(plan), "result": digest_of(result.dump())},
+            }
+        )
+
+    def write(self, path: Path) -> None:
+        """Write it as canonical JSON, whole or not at all: an older file stays until the new one is complete."""
+        try:
+            handle, temporary = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}-")
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(canonical_json(self.document) + b"\n")
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, path)
+        except OSError as error:
+            raise UsageError(f"--evidence: {path} can't be written: {error.strerror}") from error
+
+
+def verify(options: argparse.Namespace) -> int:
+    """Recompute the verdict of an evidence file; 4 when it does not follow from what is recorded."""
+    try:
+        document = json.loads(options.evidence.read_bytes())
+        if document.get("schema") != SCHEMA:
+            raise UsageError(f"{options.evidence}: not an evidence file: its schema is {document.get('schema')!r}")
+        plan = EvaluationPlan.model_validate(document["plan"])
+        result = EvaluationResult.model_validate(document["result"])
+        stated, digests = document["verdict"], document["digests"]
+        verdict = recompute(plan, result)
+        _holds(plan, result, verdict, stated, digests)
+    except OSError as error:
+        raise UsageError(f"{options.evidence} can't be read: {error.strerror}") from error
+    except (ResultRefused, ValidationError) as error:
+        return _broken(str(error))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{options.evidence}: not an evidence file: {error}") from error
+    show_verdict(plan, result, verdict)
+    print("\nThe evidence holds: every decision was recomputed from its counts.")
+    return EXIT_CODES[verdict.outcome]
+
+
+def _holds(
+    plan: EvaluationPlan,
+    result: EvaluationResult,
+    verdict: Verdict,
+    stated: dict[str, str],
+    digests: dict[str, str],
+) -> None:
+    if digests.get("plan") != plan_digest(plan):
+        raise ResultRefused(f"the plan has digest {plan_digest(plan)}, the file states {digests.get('plan')}")
+    if digests.get("result") != digest_of(result.dump()):
+        raise ResultRefused("the result was changed after it was written: its digest is another")
+    if (stated.get("outcome"), stated.get("reason")) != (verdict.outcome, verdict.reason):
+        raise ResultRefused(
+            f"the file states {stated.get('outcome')}/{stated.get('reason')}, its counts give "
+            f"{verdict.outcome}/{verdict.reason}"
+        )
+
+
+def _broken(why: str) -> int:
+    print(f"The evidence does not hold: {why}")
+    return EXIT_CODES[Outcome.ERROR]

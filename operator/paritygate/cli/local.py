@@ -1,0 +1,137 @@
+"""An evaluation as three local processes: the code that runs in an evaluator pod, with a folder for its volumes."""
+
+import contextlib
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from paritygate_evaluator.layout import ROOT, TERMINATION_LOG, Layout
+from pydantic import ValidationError
+
+from paritygate.api import EvaluationPlan, EvaluationResult, Outcome, Progress, Reason
+from paritygate.judge import plan_digest
+
+_END_SECONDS = 5.0
+_MOST_LOG = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class LocalEvaluation:
+    """One evaluation on this machine."""
+
+    plan: EvaluationPlan
+    tell: Callable[[Progress], None]
+
+    def run(self) -> EvaluationResult:
+        """Fetch, run, judge. An error of any of the three is a result too: outcome Error, with its reason."""
+        with tempfile.TemporaryDirectory(prefix="paritygate-") as folder:
+            layout = Layout(Path(folder), Path(folder) / "termination-log")
+            refused = self._fetch(layout)
+            return refused or self._judge(layout)
+
+    def _fetch(self, layout: Layout) -> EvaluationResult | None:
+        wanted = [
+            {"name": role, "uri": s.uri, "digest": s.digest, "dest": str(layout.model(role))}
+            for role, s in (("baseline", self.plan.baseline), ("candidate", self.plan.candidate))
+        ]
+        for k, pack in enumerate(self.plan.packs):
+            for part, data, dest in (
+                ("inputs", pack.inputs, layout.inputs(k)),
+                ("labels", pack.labels, layout.labels(k)),
+            ):
+                wanted.append({"name": f"{part}-{k}", "uri": data.uri, "digest": data.digest, "dest": str(dest)})
+        environment = {"PARITYGATE_FETCH": json.dumps(wanted), "PARITYGATE_LOCAL": "1"}
+        with _process("fetch", layout, environment, subprocess.DEVNULL) as process:
+            code = process.wait()
+        if code == 0:
+            return None
+        return self._error(*_left_behind(layout, "fetch", code))
+
+    def _judge(self, layout: Layout) -> EvaluationResult:
+        runner = {
+            "packs": len(self.plan.packs),
+            "runtime": self.plan.runtime,
+            "providers": list(self.plan.execution_providers),
+            "threads": self.plan.threads,
+        }
+        # Only the referee is told the plan: the runner, with somebody's models in it, sees no margin and no label.
+        with (
+            _process("runner", layout, {"PARITYGATE_RUNNER": json.dumps(runner)}, subprocess.DEVNULL),
+            _process("referee", layout, {"PARITYGATE_PLAN": json.dumps(self.plan.dump())}, subprocess.PIPE) as referee,
+        ):
+            last = self._follow(referee.stdout) if referee.stdout else b""
+            code = referee.wait()
+        if code:
+            return self._error(*_left_behind(layout, "referee", code))
+        return self._result(last, layout)
+
+    def _follow(self, lines: IO[bytes]) -> bytes:
+        """Tell every progress line; the last line."""
+        last = b""
+        for line in lines:
+            last = line.rstrip(b"\n")
+            if b'"progress"' in last:
+                with contextlib.suppress(ValidationError):
+                    self.tell(Progress.model_validate_json(last))
+        return last
+
+    def _result(self, line: bytes, layout: Layout) -> EvaluationResult:
+        try:
+            said = layout.termination_log.read_text().strip()
+            if said != f"sha256:{hashlib.sha256(line).hexdigest()}":
+                return self._error(Reason.RESULT_REFUSED, "the referee's last line is not the result it signed off")
+            return EvaluationResult.model_validate_json(line)
+        except (OSError, ValidationError) as error:
+            return self._error(Reason.RESULT_REFUSED, f"the referee left no readable result: {error}")
+
+    def _error(self, reason: Reason, message: str) -> EvaluationResult:
+        return EvaluationResult(
+            input_digest=plan_digest(self.plan), outcome=Outcome.ERROR, reason=reason, message=message[:2048]
+        )
+
+
+@contextlib.contextmanager
+def _process(name: str, layout: Layout, environment: dict[str, str], stdout: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A process of the evaluator, ended when the block is left: also by Ctrl-C."""
+    settings = {ROOT: str(layout.root), TERMINATION_LOG: str(layout.termination_log)}
+    with (layout.root / f"{name}.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", f"paritygate_evaluator.{name}"],
+            env={**os.environ, **settings, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=log,
+            start_new_session=True,  # the terminal's Ctrl-C is for us; we end it in order
+        )
+    try:
+        yield process
+    except BaseException:
+        process.terminate()
+        raise
+    finally:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_END_SECONDS)
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        if process.stdout:
+            process.stdout.close()
+
+
+def _left_behind(layout: Layout, name: str, code: int) -> tuple[Reason, str]:
+    """Why a process ended without a result: its termination message, else the end of its log."""
+    try:
+        left = json.loads(layout.termination_log.read_text())
+        return Reason(left["reason"]), str(left["message"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # it died before it could say why
+    log = (layout.root / f"{name}.log").read_bytes()[-_MOST_LOG:].decode(errors="replace").strip()
+    last = log.splitlines()[-1] if log else "it said nothing"
+    return Reason.RUNNER_LOST, f"the {name} process ended with exit code {code}: {last}"

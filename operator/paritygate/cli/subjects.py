@@ -1,0 +1,81 @@
+"""From what was typed to what is judged: paths made absolute, digests taken, manifests read."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from paritygate.api import DataFile, PlannedPack, ScenarioPack, Subject, ValidationPolicy
+from paritygate.api.manifest import load_one
+from paritygate.api.policy import PolicySpec
+from paritygate.evidence import manifest_digest
+
+from .usage import UsageError
+
+_DIGEST = re.compile(r"^(?P<uri>.+)@(?P<digest>sha256:[0-9a-f]{64})$")
+
+
+def subject(option: str, typed: str) -> Subject:
+    """A model as typed: a path or URI, with or without `@sha256:…`. Local models without a digest get theirs.
+
+    Raises UsageError for a path that is not there or can't be an artefact.
+    """
+    match = _DIGEST.match(typed)
+    if "@sha256:" in typed and not match:
+        raise UsageError(f"{option}: {typed!r}: a digest is sha256: and 64 hexadecimal digits")
+    uri, digest = (match["uri"], match["digest"]) if match else (typed, None)
+    return Subject(**_located(option, uri, digest, Path.cwd()))
+
+
+def planned_packs(files: Sequence[Path]) -> tuple[PlannedPack, ...]:
+    """The packs of these manifests; relative URIs count from the manifest's folder. Raises ManifestError, UsageError."""
+    packs = []
+    for file in files:
+        manifest = load_one(file, ScenarioPack)
+        spec, folder = manifest.spec, file.absolute().parent
+        packs.append(
+            PlannedPack(
+                name=manifest.metadata.name,
+                version=spec.version,
+                task=spec.task,
+                inputs=_data(f"{file}: spec.data.inputs", spec.data.inputs, folder),
+                labels=_data(f"{file}: spec.data.labels", spec.data.labels, folder),
+                slices=tuple(one.column for one in spec.slices),
+            )
+        )
+    names = [pack.name for pack in packs]
+    if len(set(names)) < len(names):
+        raise UsageError(
+            f"--pack: two packs are named {next(n for n in names if names.count(n) > 1)!r}; name each once"
+        )
+    return tuple(packs)
+
+
+def policy(file: Path | None) -> PolicySpec:
+    """The policy of this manifest, or the default one. Raises ManifestError."""
+    return load_one(file, ValidationPolicy).spec if file else PolicySpec()
+
+
+def local_path(uri: str) -> Path | None:
+    """The path that a URI names on this machine; None for a remote one."""
+    parts = urlsplit(uri)
+    if parts.scheme == "file":
+        return Path(parts.path)
+    return None if "://" in uri else Path(uri)
+
+
+def _data(field: str, data: DataFile, folder: Path) -> DataFile:
+    return DataFile(**_located(f"{field}.uri", data.uri, data.digest, folder))
+
+
+def _located(field: str, uri: str, digest: str | None, folder: Path) -> dict[str, str | None]:
+    path = local_path(uri)
+    if path is None:
+        return {"uri": uri, "digest": digest}
+    path = folder / path.expanduser()
+    if not path.exists():
+        raise UsageError(f"{field}: {path} does not exist; check the path")
+    try:
+        return {"uri": str(path), "digest": digest or manifest_digest(path)}
+    except (ValueError, OSError) as error:
+        raise UsageError(f"{field}: {error}") from error
