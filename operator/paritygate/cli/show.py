@@ -58,10 +58,9 @@ class ProgressLine:
 def show_verdict(plan: EvaluationPlan, result: EvaluationResult, verdict: Verdict) -> None:
     """Print the verdict on stdout."""
     console = _console()
-    console.print(
-        f"[bold {_COLOURS[verdict.outcome]}]{verdict.outcome.upper()}[/]  {escape(verdict.reason)}", highlight=False
-    )
-    console.print(escape(verdict.message), highlight=False, soft_wrap=True)
+    colour = _COLOURS[verdict.outcome]
+    console.print(f"[bold {colour}]{verdict.outcome.upper()}[/]  {escape(verdict.reason)}")
+    console.print(escape(verdict.message), soft_wrap=True)
     claims = {claim.name: claim for claim in plan.claims}
     if result.gates:
         console.print()
@@ -69,13 +68,12 @@ def show_verdict(plan: EvaluationPlan, result: EvaluationResult, verdict: Verdic
     if result.items:
         console.print(
             f"{result.items:,} items judged: {result.harmful_flips:,} newly wrong, {result.beneficial_flips:,} newly "
-            f"right, {result.neutral_flips:,} wrong in another way",
-            highlight=False,
+            f"right, {result.neutral_flips:,} wrong in another way"
         )
     for flip in result.worst[:_WORST_FLIPS]:
         where = "".join(f", {column} {value}" for column, value in flip.slices.items())
         said = f"  {flip.id}{where}: label {flip.label}, baseline {flip.baseline}, candidate {flip.candidate}"
-        console.print(escape(f"{said} ({flip.confidence:.0%} sure)"), highlight=False)
+        console.print(escape(f"{said} ({flip.confidence:.0%} sure)"))
 
 
 def show_power(plan: EvaluationPlan, gates: Sequence[Gate]) -> None:
@@ -94,9 +92,9 @@ def show_power(plan: EvaluationPlan, gates: Sequence[Gate]) -> None:
     console = _console()
     console.print(table)
     console.print(
-        f"needed: items with which an equal candidate passes nine times in ten, at {float(plan.flip_rate):.0%} flips and "
-        f"alpha {float(plan.alpha):.1%}; power: how often it passes with the items there are",
-        highlight=False,
+        "needed: items with which an equal candidate passes nine times in ten, at "
+        f"{float(plan.flip_rate):.0%} flips and alpha {float(plan.alpha):.1%}; "
+        "power: how often it passes with the items there are",
         soft_wrap=True,
     )
 

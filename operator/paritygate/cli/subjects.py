@@ -28,7 +28,10 @@ def subject(option: str, typed: str) -> Subject:
 
 
 def planned_packs(files: Sequence[Path]) -> tuple[PlannedPack, ...]:
-    """The packs of these manifests; relative URIs count from the manifest's folder. Raises ManifestError, UsageError."""
+    """The packs of these manifests; relative URIs count from the manifest's folder.
+
+    Raises ManifestError, UsageError.
+    """
     packs = []
     for file in files:
         manifest = load_one(file, ScenarioPack)
@@ -44,10 +47,8 @@ def planned_packs(files: Sequence[Path]) -> tuple[PlannedPack, ...]:
             )
         )
     names = [pack.name for pack in packs]
-    if len(set(names)) < len(names):
-        raise UsageError(
-            f"--pack: two packs are named {next(n for n in names if names.count(n) > 1)!r}; name each once"
-        )
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UsageError(f"--pack: two packs are named {twice[0]!r}; name each once")
     return tuple(packs)
 
 
