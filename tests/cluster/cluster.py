@@ -97,6 +97,10 @@ class Cluster:
         argv = [self.kubectl_program(), f"--kubeconfig={self.kubeconfig}", *words]
         return output(argv, stdin=stdin, timeout=timeout)
 
+    def helm(self, *words: str | Path, timeout: float | None = 300.0) -> str:
+        """The output of a helm call; CommandFailed with what helm said where it fails."""
+        return output([golang.built(golang.HELM), f"--kubeconfig={self.kubeconfig}", *words], timeout=timeout)
+
     def apply(self, objects: Iterable[Mapping[str, Any]], *words: str) -> None:
         """Server-side apply of objects given as dictionaries."""
         text = yaml.safe_dump_all([dict(o) for o in objects])

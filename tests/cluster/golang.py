@@ -42,6 +42,7 @@ SCHEDULER = _kubernetes("kube-scheduler")
 KUBELET = _kubernetes("kubelet")
 PROXY = _kubernetes("kube-proxy")
 KUBECTL = _kubernetes("kubectl")
+HELM = Binary("helm", "helm", "helm.sh/helm/v4/cmd/helm")
 COREDNS = Binary("coredns", "coredns", ".")
 KSERVE = Binary("kserve-manager", "kserve", "github.com/kserve/kserve/cmd/manager")
 KNATIVE = tuple(
