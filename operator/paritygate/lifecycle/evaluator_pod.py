@@ -1,7 +1,7 @@
 """The evaluator's Job: who may see what is a list of mounts.
 
-fetch writes everything; the runner reads models and inputs and never labels, plan or margins; the referee reads labels,
-inputs and what fetch found. No token, no privilege, a read-only root, and no label by which KServe would take the pod
+fetch writes everything; the runner reads models and inputs and never labels, plan or margins; the referee reads labels
+and what fetch found. No token, no privilege, a read-only root, and no label by which KServe would take the pod
 for its own.
 """
 
@@ -23,7 +23,7 @@ KEPT_SECONDS = 4 * 3600
 _MOUNTS = {
     "fetch": {"models": "rw", "inputs": "rw", "labels": "rw", "found": "rw"},
     "runner": {"models": "ro", "inputs": "ro", "socket": "rw"},
-    "referee": {"inputs": "ro", "labels": "ro", "found": "ro", "socket": "rw"},
+    "referee": {"labels": "ro", "found": "ro", "socket": "rw"},
 }
 """Container -> volume -> access. Each volume is an emptyDir below `/evaluation`."""
 
