@@ -52,6 +52,7 @@ KNATIVE = tuple(
 QUEUE = Binary("knative-queue", "knative", "knative.dev/serving/cmd/queue")
 KOURIER = Binary("knative-kourier", "knative", "knative.dev/net-kourier/cmd/kourier")
 TOY = Binary("toy", "toy", ".")
+OBJECT_STORE = Binary("versitygw", "objectstore", "github.com/versity/versitygw/cmd/versitygw")
 # In this order, because the first of a module pays for the packages that the others share.
 API = (API_SERVER, KUBECTL)
 ADDONS = (KUBECTL, KSERVE, *KNATIVE, QUEUE, KOURIER)
