@@ -40,7 +40,7 @@ def main() -> int:
         return Runner.connect(layout.socket, _PATIENCE)
 
     try:
-        evaluation = Evaluation(plan, _labels(plan, layout), _artefacts(layout), connect, _tell, attempt)
+        evaluation = Evaluation(plan, labels_of(plan, layout), _artefacts(layout), connect, _tell, attempt)
         result = evaluation.run()
     except EvaluatorError as error:
         print(f"{error.reason}: {error.message}", file=sys.stderr)
@@ -65,7 +65,8 @@ def _plan() -> tuple[EvaluationPlan, int]:
         raise EvaluatorError(Reason.RESULT_REFUSED, f"environment variable {ATTEMPT}: {error}") from error
 
 
-def _labels(plan: EvaluationPlan, layout: Layout) -> Labels:
+def labels_of(plan: EvaluationPlan, layout: Layout) -> Labels:
+    """All labels of the plan's packs. Raises EvaluatorError PackInvalid."""
     read = [
         (pack.name, read_labels(layout.labels(index), pack.name, pack.slices)) for index, pack in enumerate(plan.packs)
     ]

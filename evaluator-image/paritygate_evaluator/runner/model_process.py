@@ -22,8 +22,10 @@ NANOSECONDS = 8
 SETTLING = 2_000_000
 """ns. A faster call follows one that is not timed: what is measured is the model, not how a process wakes up."""
 
-_SWEEP_SECONDS = 0.06
+_TRIAL, _TRIAL_CALLS, _LONGEST_TRIAL = 0.01, 50, 0.06
+"""Seconds and calls that tell how long a batch takes; seconds after which fewer calls will do."""
 _LONGEST_BATCH = 0.25
+"""Seconds. Beyond this a larger batch gains nothing but memory."""
 
 
 class ModelProcess:
@@ -93,10 +95,10 @@ class ModelProcess:
         for size in sizes:
             call = self._loaded.bound(self._rows(np.arange(size, dtype=np.int64) % count))
             call()
-            calls, started = 0, time.perf_counter()
-            while (took := time.perf_counter() - started) < _SWEEP_SECONDS or not calls:
+            calls, took, started = 0, 0.0, time.perf_counter()
+            while not calls or (took < _LONGEST_TRIAL and (took < _TRIAL or calls < _TRIAL_CALLS)):
                 call()
-                calls += 1
+                calls, took = calls + 1, time.perf_counter() - started
             seconds[str(size)] = took / (calls * size)
             if took / calls > _LONGEST_BATCH:
                 break
