@@ -69,6 +69,11 @@ class Cluster:
             )
         return self.door
 
+    @property
+    def server(self) -> str:
+        """The API server's URL, as the kubeconfig says."""
+        return str(yaml.safe_load(self.kubeconfig.read_text())["clusters"][0]["cluster"]["server"])
+
     def env(self) -> dict[str, str]:
         """The environment in which kubectl, pytest and the demo find this cluster; kubectl itself is on its PATH."""
         door = {ENTRANCE_VARIABLE: str(self.door)} if self.door else {}

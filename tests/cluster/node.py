@@ -236,6 +236,8 @@ state = "/run/containerd-state"
             "clusterDNS": [DNS_SERVICE_IP],
             "clusterDomain": "cluster.local",
             "maxPods": 110,
+            # A restarted kubelet is heard of again within ten seconds, not five minutes.
+            "nodeStatusReportFrequency": "10s",
         }
 
 
