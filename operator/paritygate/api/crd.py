@@ -15,6 +15,7 @@ from typing import Any, Literal
 import yaml
 
 from .base import GROUP, VERSION
+from .dialect import Dumper
 from .pack import ScenarioPack
 from .policy import ValidationPolicy
 from .pool import AcceleratorPool
@@ -234,7 +235,7 @@ class _Walk:
             raise SchemaError(f"{path}: {', '.join(unknown)} has no place in a structural schema")
         found = {key: said[key] for key in _KEPT if key in said and key != "default"}
         default = _shown(said.get("default"))
-        if self.defaults and default is not None and "const" not in said:
+        if self.defaults and default is not None:
             found["default"] = default
         if "const" in said:
             found["enum"] = [said["const"]]
@@ -303,15 +304,8 @@ def rendered() -> Iterator[tuple[Path, str]]:
 _HEADER = "# Generated from operator/paritygate/api by `python -m paritygate.api.crd`: edit there.\n"
 
 
-class _Plain(yaml.SafeDumper):
-    """Without anchors: a shared rule is written out wherever it holds."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
-
-
 def _text(crd: Schema) -> str:
-    return yaml.dump(crd, Dumper=_Plain, sort_keys=False, allow_unicode=True, width=120)
+    return yaml.dump(crd, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=120)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

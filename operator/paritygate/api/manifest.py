@@ -3,9 +3,9 @@
 import difflib
 import functools
 import json
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import yaml
 from pydantic import ValidationError
@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 from . import crd
 from .base import API_VERSION, GROUP, NAME
 from .crd import Resource
+from .dialect import Loader
 
 ResourceT = TypeVar("ResourceT", bound=Resource)
 
@@ -48,7 +49,7 @@ def load_one(path: Path, model: type[ResourceT]) -> ResourceT:
 def parse_manifest(text: str, source: str) -> tuple[Resource, ...]:
     """As `load_manifest`, of text that came from `source`."""
     try:
-        documents = [document for document in yaml.load_all(text, _Loader) if document is not None]
+        documents = [document for document in yaml.load_all(text, Loader) if document is not None]
     except yaml.YAMLError as error:
         raise ManifestError(f"{source}: not YAML: {' '.join(str(error).split())}") from error
     except RecursionError as error:
@@ -98,8 +99,8 @@ def _kinds() -> dict[str, crd.Kind]:
 
 
 @functools.cache
-def _schema(kind: crd.Kind) -> crd.Schema:
-    return crd.schema(kind)
+def _schema(name: str) -> crd.Schema:
+    return crd.schema(_kinds()[name])
 
 
 def _without_nulls(value: object) -> object:
@@ -148,7 +149,7 @@ def _instead(given: str, known: list[str]) -> str:
 
 def _at(kind: crd.Kind, loc: Location) -> crd.Schema:
     """The schema of a field; empty where the schema says nothing, as in metadata."""
-    found = _schema(kind)
+    found = _schema(kind.name)
     for step in loc:
         found = found.get("items", {}) if isinstance(step, int) else found.get("properties", {}).get(step, {})
     return found
@@ -156,26 +157,3 @@ def _at(kind: crd.Kind, loc: Location) -> crd.Schema:
 
 def _shown(loc: Location) -> str:
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in loc).removeprefix(".")
-
-
-class _Loader(yaml.SafeLoader):
-    """As kubectl reads: a date is text, a key said twice is an error."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[object] = set()
-        for key, _ in node.value:
-            if key.tag == "tag:yaml.org,2002:merge":
-                continue
-            name = self.construct_object(key, deep=True)
-            if isinstance(name, Hashable) and name in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"{name} is said twice", key.start_mark)
-            seen.add(name if isinstance(name, Hashable) else None)
-        return super().construct_mapping(node, deep)
-
-
-def _without_dates(resolvers: Mapping[str, list[tuple[str, Any]]]) -> Iterator[tuple[str, list[tuple[str, Any]]]]:
-    for first, found in resolvers.items():
-        yield first, [(tag, regexp) for tag, regexp in found if tag != "tag:yaml.org,2002:timestamp"]
-
-
-_Loader.yaml_implicit_resolvers = dict(_without_dates(yaml.SafeLoader.yaml_implicit_resolvers))
