@@ -97,7 +97,7 @@ class KServe:
         for revision, percent, _ in self.traffic:
             whole[revision] = whole.get(revision, 0) + percent
         for revision, percent, latest in self.traffic:
-            if latest and revision == status.get("latestReadyRevision"):
+            if latest and revision == self.ready:
                 self._rolled_out(revision, percent, whole)
         status["latestReadyRevision"] = self.ready
         status["traffic"] = [
@@ -113,8 +113,7 @@ class KServe:
                 status["previousRolledoutRevision"] = status.get("latestRolledoutRevision", "")
                 status["latestRolledoutRevision"] = self.ready
         elif self.ready == self.created and percent < 100 and whole[revision] == 100:
-            if status.get("previousRolledoutRevision"):
-                status["latestRolledoutRevision"] = status["previousRolledoutRevision"]
+            status["latestRolledoutRevision"] = status.get("previousRolledoutRevision") or self.ready
 
     def settle(self) -> None:
         """Everybody works until nothing changes."""

@@ -109,7 +109,9 @@ def test_no_share_is_raised_while_the_newest_revision_is_not_ready() -> None:
     assert sight.target is not None
     assert isinstance(advance(flight.release, COURSE, sight), Write)
     for unready in ({"ready": False}, {"latest_ready": flight.release.baseline_revision}):
-        assert isinstance(advance(flight.release, COURSE, replace(sight, target=replace(sight.target, **unready))), Wait)
+        assert isinstance(
+            advance(flight.release, COURSE, replace(sight, target=replace(sight.target, **unready))), Wait
+        )
 
 
 def test_a_share_that_is_lost_for_too_long_is_a_failure() -> None:

@@ -57,7 +57,7 @@ class Walk(RuleBasedStateMachine):
         if release.back or release.frozen:
             assert release.intent.write not in FORWARD
         if fresh and "model" not in predictor and kserve.percent is None:
-            # A percent alone on a settled target is "back to the model before": only our own promotion may be undone so.
+            # A percent alone on a settled target is "back to the model before": only our own promotion is undone so.
             assert kserve.uri == B
             assert release.back
         if fresh and predictor.get("canaryTrafficPercent", 0) is None:
