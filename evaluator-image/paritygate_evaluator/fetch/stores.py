@@ -42,7 +42,11 @@ def download(name: str, uri: str, dest: Path, *, insecure: bool, most_bytes: int
             raise EvaluatorError(
                 Reason.ARTEFACT_NOT_FOUND if absent else Reason.ARTEFACT_UNREADABLE,
                 f"{name}: {uri} could not be downloaded: {said}"
-                + ("; check bucket and path" if absent else "; check address, credentials and network policy"),
+                + (
+                    "; check bucket and path, and what the credentials may see"
+                    if absent
+                    else "; check address, credentials and network policy"
+                ),
             ) from error
     for leftover in _DOWNLOADER_LEFTOVERS:
         _discard(dest / leftover)
