@@ -8,19 +8,16 @@ that what is put through one on the loopback device is read through the other.
 import socket
 import subprocess
 import time
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import cache as once
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.error import URLError
+from typing import Any
 
 from tests.cluster import golang
 from tests.cluster.errors import NotReady
-
-if TYPE_CHECKING:
-    from botocore.client import BaseClient
 
 ACCESS_KEY = "paritygate-tests"
 SECRET_KEY = "not-a-secret-of-anybody"
@@ -49,33 +46,21 @@ class ObjectStore:
 
     def make_bucket(self, bucket: str) -> None:
         """Make a bucket. One that is there already is an error of the client's."""
-        self._client().create_bucket(Bucket=bucket)
+        _client(self.address).create_bucket(Bucket=bucket)
 
     def put(self, bucket: str, key: str, content: bytes) -> None:
         """Put one object, over the one that is there."""
-        self._client().put_object(Bucket=bucket, Key=key, Body=content)
+        _client(self.address).put_object(Bucket=bucket, Key=key, Body=content)
 
     def put_folder(self, bucket: str, prefix: str, folder: Path) -> None:
         """Put every file of a folder below ``prefix/``."""
-        client = self._client()
+        client = _client(self.address)
         for path in sorted(p for p in folder.rglob("*") if p.is_file()):
             client.upload_file(str(path), bucket, f"{prefix}/{path.relative_to(folder).as_posix()}")
 
     def object_path(self, bucket: str, key: str) -> Path:
         """The plain file that holds an object: for a test that damages what lies in the store."""
         return self.folder / "objects" / bucket / key
-
-    def _client(self) -> "BaseClient":
-        # Imported here: most users of tests.cluster have nothing to do with S3, and this takes a third of a second.
-        import boto3
-
-        return boto3.client(
-            "s3",
-            endpoint_url=f"http://{self.address}",
-            aws_access_key_id=ACCESS_KEY,
-            aws_secret_access_key=SECRET_KEY,
-            region_name=REGION,
-        )
 
 
 def command(folder: Path, address: str) -> tuple[str, ...]:
@@ -119,14 +104,21 @@ def _free_address() -> str:
 def _wait(store: ObjectStore, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
-        try:
-            with urllib.request.urlopen(f"http://{store.address}{_HEALTH}", timeout=1):
-                return
-        except (URLError, OSError):
-            time.sleep(0.02)
+        if _answers(store.address):
+            return
+        time.sleep(0.02)
     said = log.read_text(errors="replace")[-1500:]
     how = "did not answer in its time" if process.poll() is None else f"ended with {process.returncode}"
     raise NotReady(f"the object store at {store.address} {how}: {said}", f"is the port taken? see {log}")
+
+
+def _answers(address: str) -> bool:
+    with closing(HTTPConnection(address, timeout=1)) as connection:
+        try:
+            connection.request("GET", _HEALTH)
+            return connection.getresponse().status == 200
+        except (OSError, HTTPException):
+            return False
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -136,3 +128,20 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+@once
+def _client(address: str) -> Any:
+    # Imported here: most users of tests.cluster have nothing to do with S3, and this takes a third of a second.
+    import boto3
+    from botocore.config import Config
+
+    return boto3.client(
+        "s3",
+        endpoint_url=f"http://{address}",
+        aws_access_key_id=ACCESS_KEY,
+        aws_secret_access_key=SECRET_KEY,
+        region_name=REGION,
+        # Somebody's proxy has no way to this machine's loopback device.
+        config=Config(proxies={}),
+    )
