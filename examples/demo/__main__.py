@@ -7,8 +7,9 @@ from datetime import datetime
 
 from examples.demo.stage import set_stage
 from examples.demo.stories import Ending, promotion, quiet_failure, rollback, traffic
-from tests.cluster import down
+from tests.cluster import Profile
 from tests.cluster.errors import ClusterError
+from tests.cluster.lifecycle import down
 from tests.cluster.progress import say
 
 NAMESPACE = "parity-demo"
@@ -25,7 +26,7 @@ def main() -> int:
     parser.add_argument("verb", choices=["up", "down"], help="up: tell the stories; down: take the cluster away")
     try:
         if parser.parse_args().verb == "down":
-            down()
+            down(Profile.FULL)
         else:
             tell_all()
     except ClusterError as error:

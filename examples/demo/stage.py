@@ -8,13 +8,13 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from examples.quickstart.build import build
 from paritygate.evidence import manifest_digest
-from tests.cluster.python_images import python_image
 
 from examples.demo.runtime.server import version_of
+from examples.quickstart.run import _build as build
 from tests.cluster import Cluster, Profile, ensure
 from tests.cluster.progress import step
+from tests.cluster.python_images import python_image
 
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parent.parent
@@ -62,7 +62,8 @@ def set_stage(namespace: str) -> Stage:
     return stage
 
 
-MODELS = ("fp32", "int8", "quiet", "leaky")
+MODELS = {"fp32": "fp32.onnx", "int8": "int8.onnx", "quiet": "int8-scanner-a.onnx", "leaky": "int8.onnx"}
+"""Folder on the models' claim, and the file of the quick start that it holds."""
 
 
 def _models(cluster: Cluster) -> Path:
@@ -71,11 +72,11 @@ def _models(cluster: Cluster) -> Path:
     built = CHECKOUT / "build" / "quickstart"
     with step("models and pack"):
         build(built)
-    for name in MODELS:
-        source = "int8" if name == "leaky" else name
+    for name, file in MODELS.items():
         folder = cluster.models_dir / name
         shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(built / source, folder)
+        folder.mkdir(parents=True)
+        shutil.copyfile(built / file, folder / "model.onnx")
     (cluster.models_dir / "leaky" / "runtime.json").write_text('{"keepWorkspaceMiB": 8}\n')
     shutil.rmtree(cluster.models_dir / "pack", ignore_errors=True)
     shutil.copytree(built / "pack", cluster.models_dir / "pack")
@@ -85,12 +86,13 @@ def _models(cluster: Cluster) -> Path:
 def _images(cluster: Cluster) -> None:
     archives = [
         python_image(OPERATOR_IMAGE, ["operator"], ["/usr/bin/python3", "-m", "paritygate.shell"]),
-        python_image(EVALUATOR_IMAGE, ["evaluator"], ["/usr/bin/python3"]),
+        python_image(EVALUATOR_IMAGE, ["evaluator", "stores"], ["/usr/bin/python3"]),
         python_image(
             SERVING_IMAGE,
-            ["evaluator"],
+            None,
             ["/usr/bin/python3", "/app/server.py"],
-            extra_files={"/app/server.py": HERE / "runtime" / "server.py"},
+            {"/app/server.py": HERE / "runtime" / "server.py"},
+            packages=["onnxruntime", "numpy"],
         ),
     ]
     with step("load images"):
@@ -130,10 +132,14 @@ def serve_baseline(stage: Stage) -> None:
     """A clean namespace in which the float32 model serves. What was there is deleted."""
     cluster, namespace = stage.cluster, stage.namespace
     with step("a clean namespace"):
-        cluster.kubectl("delete", "namespace", namespace, "--ignore-not-found", "--wait=true", timeout=240)
+        if cluster.kubectl("get", "namespace", namespace, "-o", "name", "--ignore-not-found"):
+            # Validations first, for their finalizer; then pods at once: Knative's drain takes minutes, for nobody.
+            stage.kubectl("delete", "compressionvalidations,inferenceservices", "--all", "--timeout=60s")
+            stage.kubectl("delete", "pods", "--all", "--grace-period=0", "--force")
+            cluster.kubectl("delete", "namespace", namespace, "--timeout=60s")
         cluster.kubectl("create", "namespace", namespace)
         cluster.models_claim(namespace)
     with step("serve the float32 baseline"):
         for name in ("pool", "policy", "pack", "serving"):
             stage.kubectl("apply", "-f", str(stage.manifests / f"{name}.yaml"))
-        stage.kubectl("wait", "--for=condition=Ready", "inferenceservice/digits", "--timeout=180s")
+        stage.kubectl("wait", "--for=condition=Ready", "inferenceservice/digits", "--timeout=100s")

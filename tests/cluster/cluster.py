@@ -122,7 +122,14 @@ class Cluster:
                 f"the nodes of the {self.provider} cluster do not share a folder with this machine",
                 "use a claim of the cluster's own storage class, or models at https:// or s3://",
             )
-        self.apply(models_volume(namespace, name, self.models_dir))
+        volume = models_volume(namespace, name, self.models_dir)
+        phase = self.kubectl(
+            "get", "pv", volume[0]["metadata"]["name"], "-o=jsonpath={.status.phase}", "--ignore-not-found"
+        )
+        if phase == "Released":
+            # It remembers the claim of a namespace that is gone, by UID: the new claim of that name could never bind.
+            self.kubectl("delete", "pv", volume[0]["metadata"]["name"])
+        self.apply(volume)
 
 
 def models_volume(namespace: str, claim: str, folder: Path) -> list[dict[str, Any]]:
