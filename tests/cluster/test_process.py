@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,13 @@ def daemons(tmp_path: Path) -> Iterator[Daemons]:
 
 def _sleeper(seconds: int = 600) -> Daemon:
     return Daemon("sleeper", ("sleep", str(seconds)))
+
+
+def _wait(what: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_ensure_starts_once(daemons: Daemons) -> None:
@@ -52,8 +59,7 @@ def test_a_killed_process_is_started_again(daemons: Daemons) -> None:
     pid = daemons.pid("sleeper")
     assert pid
     os.kill(pid, signal.SIGKILL)
-    while daemons.pid("sleeper"):
-        time.sleep(0.01)
+    _wait(lambda: daemons.pid("sleeper") is None)
     assert daemons.ensure(_sleeper())
 
 
@@ -81,6 +87,5 @@ def test_what_was_started_and_never_recorded_is_found(daemons: Daemons, tmp_path
 
 def test_logs_are_kept_by_name(daemons: Daemons) -> None:
     daemons.ensure(Daemon("speaker", ("sh", "-c", "echo said; exec sleep 600")))
-    while "said" not in daemons.log_end("speaker"):
-        time.sleep(0.01)
+    _wait(lambda: "said" in daemons.log_end("speaker"))
     assert daemons.names() == ["speaker"]
