@@ -18,6 +18,7 @@ from paritygate.api import (
 )
 from paritygate.lifecycle import Observed, Plan, plan
 from paritygate.lifecycle.model import (
+    ATTEMPT_LABEL,
     FINALIZER,
     Action,
     CreateJob,
@@ -72,7 +73,9 @@ class World:
     def observe(self) -> Observed:
         spec = self.validation.spec
         names = [ref.name for ref in (*(self.policy.spec.required_packs if self.policy else ()), *spec.packs)]
-        seen = self.kserve if spec.target and self.kserve and self.kserve.name == spec.target.inference_service else None
+        seen = (
+            self.kserve if spec.target and self.kserve and self.kserve.name == spec.target.inference_service else None
+        )
         return Observed(
             now=self.now,
             settings=SETTINGS,
@@ -226,7 +229,8 @@ class World:
     def evaluated(self, kind: str = "passes") -> None:
         """Until the verdict on an evaluation that ends so."""
         self.rest()
-        self.report_result(builders.result(self.evaluator_plan(), kind))
+        attempt = int(self.jobs[self.job()]["metadata"]["labels"][ATTEMPT_LABEL])
+        self.report_result(builders.result(self.evaluator_plan(), kind, attempt=attempt))
         while self.status.verdict is None:
             self.step()
 

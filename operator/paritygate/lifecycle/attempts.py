@@ -124,7 +124,7 @@ def _follow(run: _Run, job: Manifest) -> Step:
             return _pending(run, seen, job)
         case Running():
             read = ReadLog(_name(job), seen.pod, seen.pod_uid)
-            return _working(run.also(read), requeue_after=PROGRESS_POLL)
+            return _working(run.also(read).noting(reason="", message=""), requeue_after=PROGRESS_POLL)
         case Reported():
             return _read_result(run, seen)
         case Broken():
@@ -135,7 +135,7 @@ def _follow(run: _Run, job: Manifest) -> Step:
 
 def _pending(run: _Run, seen: Pending, job: Manifest) -> Step:
     if seen.reason is None:
-        return _working(run)
+        return _working(run.noting(reason="", message=""))
     due = seen.since + PATIENCE if seen.reason in INFRASTRUCTURE and seen.since else None
     if due is not None and run.case.now >= due:
         return _lost(run.also(DeleteJob(_name(job), _uid(job))), Broken(seen.reason, seen.message))
