@@ -129,7 +129,7 @@ class Case:
                 "slices": [{"column": column} for column in self.slices],
             },
         }
-        quiet = {"name": "p95", "metric": "LatencyRatio", "quantile": "0.95", "limit": "9.00", "enforcement": "Hard"}
+        quiet = {"name": "p95", "metric": "LatencyRatio", "quantile": "0.50", "limit": "9.00", "enforcement": "Hard"}
         policy = {
             "apiVersion": "paritygate.io/v1alpha1",
             "kind": "ValidationPolicy",

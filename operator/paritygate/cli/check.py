@@ -8,7 +8,7 @@ import sys
 from paritygate.api import EXIT_CODES, EvaluationPlan, EvaluationResult, Outcome, Reason
 from paritygate.judge import ResultRefused, Verdict, build_plan, recompute
 
-from .evidence import Evidence
+from .evidence import Evidence, check_writable
 from .local import LocalEvaluation
 from .show import ProgressLine, show_verdict
 from .subjects import planned_packs, policy, subject
@@ -20,6 +20,8 @@ def check(options: argparse.Namespace) -> int:
     if importlib.util.find_spec("onnxruntime") is None:
         raise UsageError("onnxruntime is not installed: pip install 'paritygate[evaluator]'")
     plan = _plan(options)
+    if options.evidence:
+        check_writable(options.evidence)
     with ProgressLine(quiet=options.quiet) as progress:
         result = LocalEvaluation(plan, progress.tell).run()
     verdict = believed(plan, result)

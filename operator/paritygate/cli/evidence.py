@@ -54,6 +54,13 @@ class Evidence:
             raise UsageError(f"--evidence: {path} can't be written: {error.strerror}") from error
 
 
+def check_writable(path: Path) -> None:
+    """Refuse at once what would only be found out after the work. Raises UsageError."""
+    folder = path.absolute().parent
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise UsageError(f"--evidence: {path} can't be written; name a file in a folder that exists and is yours")
+
+
 def verify(options: argparse.Namespace) -> int:
     """Recompute the verdict of an evidence file; 4 when it does not follow from what is recorded."""
     try:

@@ -1,0 +1,233 @@
+"""`paritygate check`: the whole gate on one machine, and every way to use it wrongly."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from paritygate.cli import main
+
+from tests.evaluator.case import Case
+from tests.evaluator.models import copying
+
+OUTCOMES = {0: "Passed", 1: "Failed", 3: "Inconclusive", 4: "Error"}
+
+
+def arguments(folder: Path, *more: str) -> list[str]:
+    return [
+        "check",
+        f"--baseline={folder / 'fp32.onnx'}",
+        f"--candidate={folder / 'int8.onnx'}",
+        f"--pack={folder / 'pack.yaml'}",
+        f"--policy={folder / 'policy.yaml'}",
+        "--technique=Int8Static",
+        "--purpose=Memory",
+        *more,
+    ]
+
+
+def worse(case: Case) -> None:
+    case.lose(lambda i: i % 5 == 0)
+
+
+def too_few(case: Case) -> None:
+    case.gates = ({"name": "accuracy", "metric": "Accuracy", "margin": "0.0005"},)
+
+
+def unreadable(case: Case) -> None:
+    case.candidate = copying(1).SerializeToString()[:100]
+
+
+def no_labels(case: Case) -> None:
+    case.labels = "id,label,scanner\n"
+
+
+RUNS: list[tuple[str, Callable[[Case], None], int, str, str]] = [
+    ("as good", lambda case: None, 0, "AllGatesProved", "hard gates proved"),
+    ("worse", worse, 1, "HarmProved", "accuracy: accuracy lost"),
+    ("unreadable", unreadable, 1, "CheckFailed", "candidate: model.onnx"),
+    ("too few items", too_few, 3, "Underpowered", "Nothing was run"),
+    ("no labels", no_labels, 4, "PackInvalid", "core: labels.csv: no items"),
+]
+
+
+@pytest.mark.parametrize(("what", "change", "code", "reason", "said"), RUNS, ids=[r[0] for r in RUNS])
+def test_exit_code_table_and_evidence_say_the_same(
+    case: Case,
+    capfd: pytest.CaptureFixture[str],
+    what: str,
+    change: Callable[[Case], None],
+    code: int,
+    reason: str,
+    said: str,
+) -> None:
+    change(case)
+    folder = case.files()
+    evidence = folder / "evidence.json"
+    assert main(arguments(folder, f"--evidence={evidence}")) == code
+    shown = capfd.readouterr()
+    assert shown.out.startswith(f"{OUTCOMES[code].upper()}  {reason}\n")
+    assert said.replace("model.onnx", "int8.onnx") in shown.out
+    assert shown.err == ""
+    verdict = json.loads(evidence.read_bytes())["verdict"]
+    assert (verdict["outcome"], verdict["reason"]) == (OUTCOMES[code], reason)
+    assert main(["verify", str(evidence)]) == code
+
+
+def test_a_digest_that_is_another_is_an_error_before_anything_is_loaded(
+    case: Case, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = case.files()
+    wrong = "sha256:" + "0" * 64
+    assert main(arguments(folder, f"--candidate={folder / 'int8.onnx'}@{wrong}")) == 4
+    shown = capfd.readouterr().out
+    assert shown.startswith("ERROR  DigestMismatch\ncandidate: ")
+    assert f"expected {wrong}" in shown
+
+
+def test_data_that_changed_after_the_pack_was_written_is_an_error(
+    case: Case, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = case.files()
+    (folder / "labels.csv").write_text((folder / "labels.csv").read_text().replace("i7,3,", "i7,2,"))
+    assert main(arguments(folder)) == 4
+    assert "DigestMismatch\nlabels-0: " in capfd.readouterr().out
+
+
+def test_two_runs_give_the_same_record_but_for_times_and_json_is_all_that_is_printed(
+    case: Case, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = case.files()
+    evidence, records = folder / "evidence.json", []
+    for _ in range(2):
+        assert main(arguments(folder, f"--evidence={evidence}", "--json")) == 0
+        document, recorded = json.loads(capfd.readouterr().out), json.loads(evidence.read_bytes())
+        assert all(document[part] == recorded[part] for part in ("verdict", "plan", "result"))
+        records.append([gate for gate in recorded["result"]["gates"] if gate["name"] != "p95"])
+    assert records[0] == records[1]
+    assert [p.name for p in folder.glob(".evidence*")] == []
+
+
+TAMPERED: list[tuple[str, Callable[[dict[str, dict[str, object]]], object], str]] = [
+    ("verdict", lambda d: d["verdict"].update(outcome="Failed"), "the file states Failed"),
+    ("result", lambda d: d["result"].update(items=1), "was changed after it was written"),
+    ("plan", lambda d: d["plan"].update(alpha="0.5"), "result is of input digest"),
+    ("digest", lambda d: d["digests"].update(plan="sha256:1"), "the plan has digest"),
+    (
+        "counts",
+        lambda d: d["result"]["gates"][0].update(n10=0, n01=0),  # type: ignore[index]
+        "adds up to",
+    ),
+    ("field", lambda d: d["result"].update(extra=1), "extra"),
+]
+
+
+def test_evidence_that_was_altered_does_not_hold(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    case.lose(lambda i: i % 199 == 1)
+    folder = case.files()
+    evidence = folder / "e.json"
+    assert main(arguments(folder, f"--evidence={evidence}")) == 0
+    untouched = evidence.read_bytes()
+    for what, tamper, said in TAMPERED:
+        document = json.loads(untouched)
+        tamper(document)
+        evidence.write_text(json.dumps(document))
+        capsys.readouterr()
+        assert main(["verify", str(evidence)]) == 4, what
+        shown = capsys.readouterr().out
+        assert shown.startswith("The evidence does not hold: "), what
+        assert said in shown, what
+
+
+def edit(name: str, old: str, new: str) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        text = (folder / name).read_text()
+        assert old in text
+        (folder / name).write_text(text.replace(old, new))
+
+    return change
+
+
+def untouched(_: Path) -> None:
+    pass
+
+
+WRONG: list[tuple[str, Callable[[Path], None], str, str]] = [
+    ("no candidate", untouched, "--candidate=nowhere.onnx", "--candidate: "),
+    ("bad digest", untouched, "--candidate=int8.onnx@sha256:12", "64 hexadecimal digits"),
+    ("no pack", untouched, "--pack=nowhere.yaml", "nowhere.yaml: can't be read"),
+    ("pack twice", untouched, "--pack=pack.yaml", "two packs are named 'core'"),
+    ("pack is a policy", untouched, "--pack=policy.yaml", "holds no ScenarioPack"),
+    ("data missing", edit("pack.yaml", "labels.csv", "other.csv"), "", "spec.data.labels.uri: "),
+    ("unknown field", edit("pack.yaml", '"slices"', '"slice"'), "", "write slices, not slice"),
+    ("unknown metric", edit("policy.yaml", '"Accuracy"', '"Acuracy"'), "", "write Accuracy, not Acuracy"),
+    ("number, not text", edit("policy.yaml", '"0.02"', "0.02"), "", 'put it in quotes, "0.02"'),
+    ("margin of a ratio", edit("policy.yaml", '"limit": "9.00"', '"margin": "0.09"'), "", "take limit"),
+    (
+        "slice of no pack",
+        edit("policy.yaml", '"margin"', '"sliceBy": "colour", "margin"'),
+        "",
+        "no slice column 'colour'",
+    ),
+    ("evidence nowhere", untouched, "--evidence=no/such/folder/e.json", "--evidence: "),
+]
+
+
+@pytest.mark.parametrize(("what", "change", "more", "said"), WRONG, ids=[w[0] for w in WRONG])
+def test_wrong_usage_is_one_sentence_and_exit_code_2(
+    case: Case,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    what: str,
+    change: Callable[[Path], None],
+    more: str,
+    said: str,
+) -> None:
+    folder = case.files()
+    monkeypatch.chdir(folder)
+    change(folder)
+    assert main(arguments(folder, *([more] if more else []))) == 2
+    shown = capfd.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith("paritygate check: ")
+    assert said in shown.err
+    assert "Traceback" not in shown.err
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_leaves_no_process_and_no_folder_behind(case: Case, signal_number: int) -> None:
+    case.latency = True
+    folder = case.files()
+    # A latency claim that equal models can neither pass nor fail: it goes on long enough to be interrupted.
+    edit("policy.yaml", '"9.00"', '"1.00"')(folder)
+    scratch = folder / "tmp"
+    scratch.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-c", "import sys; from paritygate.cli import main; sys.exit(main())", *arguments(folder)],
+        env=os.environ | {"TMPDIR": str(scratch)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 30
+    while not list(scratch.glob("*/models/candidate/*")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal_number)
+    assert process.wait(20) == 130
+    assert list(scratch.iterdir()) == []
+    assert not _processes_with(str(scratch))
+
+
+def _processes_with(text: str) -> list[str]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                found += [entry.name] if text in (entry / "environ").read_bytes().decode(errors="replace") else []
+            except OSError:
+                continue
+    return found

@@ -1,0 +1,75 @@
+"""The smaller commands."""
+
+import json
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from paritygate.cli import main
+from paritygate.evidence import manifest_digest
+
+from tests.evaluator.case import Case
+
+
+def test_digest_is_what_manifests_want(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "m.onnx").write_text("m")
+    assert main(["digest", str(tmp_path / "m.onnx")]) == 0
+    assert capsys.readouterr().out.strip() == manifest_digest(tmp_path / "m.onnx")
+
+
+def test_digest_of_what_can_have_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["digest", str(tmp_path / "nothing")]) == 2
+    (tmp_path / "link").symlink_to(tmp_path)
+    assert main(["digest", str(tmp_path / "link" / ".." / "nothing")]) == 2
+    assert capsys.readouterr().err.count("paritygate digest: ") == 2
+
+
+def test_plan_tells_what_the_items_can_prove(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    case.scanners = ["B" if i < 30 else "A" for i in range(2000)]
+    case.gates = (*case.gates, {"name": "by-scanner", "metric": "Accuracy", "sliceBy": "scanner", "margin": "0.03"})
+    folder = case.files()
+    files = [f"--pack={folder / 'pack.yaml'}", f"--policy={folder / 'policy.yaml'}", "--technique=Int8Static"]
+    assert main(["plan", *files, "--json"]) == 0
+    gates = {gate["gate"]: gate for gate in json.loads(capsys.readouterr().out)}
+    assert gates["by-scanner/B"]["excluded"]
+    assert gates["by-scanner/B"]["power"]["have"] == 30
+    assert gates["by-scanner/B"]["power"]["smallestMargin"] > 0.03
+    assert not gates["accuracy"]["excluded"]
+    assert main(["plan", *files]) == 0
+    assert "can only fail the candidate" in capsys.readouterr().out
+
+
+def test_plan_refuses_what_a_check_would_refuse(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    case.gates = ({"name": "accuracy", "metric": "Accuracy", "margin": "0.0005"},)
+    folder = case.files()
+    assert main(["plan", f"--pack={folder / 'pack.yaml'}", f"--policy={folder / 'policy.yaml'}"]) == 3
+    assert "refused" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"schema": "paritygate.io/evidence/v1"}', "{\x00"])
+def test_verify_of_what_is_no_evidence_is_wrong_usage(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str
+) -> None:
+    (tmp_path / "e.json").write_text(content)
+    assert main(["verify", str(tmp_path / "e.json")]) == 2
+    assert "not an evidence file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [[], ["check"], ["plan"], ["verify"], ["digest"]])
+def test_help_says_what_a_command_does_and_shows_an_example(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*command, "--help"])
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    assert "exit codes" in shown if command in ([], ["check"]) else "paritygate " in shown
+
+
+@pytest.mark.parametrize("typed", [["--version"], ["check"], ["no-such-command"], []])
+def test_version_and_unknown_words(typed: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(typed)
+    if typed == ["--version"]:
+        assert capsys.readouterr().out == f"paritygate {version('paritygate')}\n"
+    assert ended.value.code == (0 if typed == ["--version"] else 2)
