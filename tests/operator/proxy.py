@@ -4,6 +4,7 @@ It fakes only what a real server cannot do on demand: refuse the k-th write, go 
 out the log of a pod that never ran.
 """
 
+import contextlib
 import json
 import ssl
 from collections import Counter
@@ -145,9 +146,10 @@ class ApiProxy:
         self._note(asked, upstream.status)
         response = web.StreamResponse(status=upstream.status, headers={"Content-Type": "application/json"})
         await response.prepare(request)
-        async for line in upstream.content:
-            if not self.deaf:
-                await response.write(line)
+        with contextlib.suppress(aiohttp.ClientError):  # the operator hung up
+            async for line in upstream.content:
+                if not self.deaf:
+                    await response.write(line)
         return response
 
     def _note(self, asked: Seen, code: int) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from paritygate.api import EvaluationPlan, EvaluationResult, Metric, Outcome, Reason
 from paritygate.cluster import JOB, POD, AlreadyExists, Client, Object, Refused
-from paritygate.judge import ItemTally, conclude, expand, hard_gates, plan_digest
+from paritygate.judge import BOTH_RIGHT, LOST, ItemTally, conclude, expand, hard_gates, plan_digest
 
 ITEMS = 3000
 
@@ -61,11 +61,11 @@ def attempt_of(job: Object) -> int:
 
 def honest_result(plan: EvaluationPlan, attempt: int, harm: int) -> EvaluationResult:
     """What the judge itself makes of the outcomes, so that the operator's recheck agrees."""
-    gates = expand(plan, [f"item-{i}" for i in range(ITEMS)], {})
+    gates = expand(plan, [f"item-{i}" for i in range(ITEMS)], {}, with_margins=False)
     counted = [gate for gate in gates if gate.power]
     assert all(gate.claim.metric in (Metric.ACCURACY, Metric.HARMFUL_FLIP_RATE) for gate in counted), gates
-    outcomes = np.zeros(ITEMS, dtype=np.int8)
-    outcomes[:: ITEMS // harm if harm else ITEMS + 1] = -1 if harm else 0
+    outcomes = np.full(ITEMS, BOTH_RIGHT, dtype=np.int8)
+    outcomes[:harm] = LOST
     tallies = [ItemTally(gate, plan, hard_gates(counted)) for gate in counted]
     for tally in tallies:
         tally.count(outcomes)

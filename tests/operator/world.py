@@ -53,7 +53,7 @@ class World:
             "kubeconfig": str(self.proxy.kubeconfig),
             "namespace": self.name,
             "watch_namespaces": (self.name,),
-            "lease_duration": timedelta(seconds=3),
+            "lease_duration": timedelta(seconds=15),
             "retry_delay": timedelta(milliseconds=50),
             "write_rate": 500.0,
             "write_burst": 500,
@@ -94,6 +94,10 @@ class World:
         """Apply a validation; keyword arguments replace fields of its spec."""
         return await self.client.create(VALIDATION, validation(self.name, name, **spec))
 
+    async def make(self, kind: Kind, name: str, body: Object) -> Object:
+        """Create an object of any kind; cluster-scoped, it goes with the corner if named after it."""
+        return await self.client.create(kind, _named(kind, self.name, name, body))
+
     async def get(self, name: str = "fraud") -> Object:
         return await self.client.get(VALIDATION, self.name, name)
 
@@ -117,7 +121,9 @@ class World:
         try:
             return await until(decided, f"a verdict on {name}")
         except AssertionError as error:
-            raise AssertionError(f"{error}; it is {await self.get(name)}, with {await self.all(JOB)}") from None
+            status = (await self.get(name)).get("status")
+            jobs = [(job["metadata"]["name"], job["status"]) for job in await self.all(JOB)]
+            raise AssertionError(f"{error}; status {status}, jobs {jobs}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,8 +212,10 @@ async def _clear(client: KubernetesClient, name: str) -> None:
             for item in found:
                 await _delete(client, kind, item)
     for kind in (POOL, POLICY, NAMESPACE):
-        with contextlib.suppress(NotFound):
-            await _delete(client, kind, await client.get(kind, None, name))
+        found = [item async for page in client.list_pages(kind) for item in page]
+        for item in found:
+            if item["metadata"]["name"].endswith(name):
+                await _delete(client, kind, item)
 
 
 async def _delete(client: KubernetesClient, kind: Kind, item: Object) -> None:
