@@ -238,7 +238,10 @@ class World:
         """Decide until nothing changes any more."""
         for _ in range(steps):
             before = (self.writes, len(self.logs), repr(self.logs))
-            decided = self.step()
+            try:
+                decided = self.step()
+            except KilledError:
+                continue
             if self.gone or (before == (self.writes, len(self.logs), repr(self.logs))):
                 return decided
         raise AssertionError(f"no rest after {steps} steps: {self.status}")
