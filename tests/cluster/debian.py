@@ -95,7 +95,8 @@ def _apt(words: Sequence[str], folder: Path) -> str:
         return output([*apt, *words], cwd=folder)
     except CommandFailed as stale:
         say(f"the host's package lists do not do ({str(stale).splitlines()[-1][:80]}); fetching fresh ones")
-    apt += ["-o", f"Dir::State::Lists={cache('debian') / 'lists'}", "-o", f"Dir::Cache={cache('debian') / 'apt'}"]
+    lists, archives = cache("debian/lists/partial").parent, cache("debian/apt/archives/partial").parent.parent
+    apt += ["-o", f"Dir::State::Lists={lists}", "-o", f"Dir::Cache={archives}"]
     try:
         output([*apt, "update"])
         return output([*apt, *words], cwd=folder)

@@ -12,7 +12,7 @@ from tests.cluster.command import output
 from tests.cluster.places import cache, digest, locked
 from tests.cluster.progress import step
 
-_RECIPE = "python-base-1"
+_RECIPE = "python-base-2"
 _PACKAGES = ("python3-minimal", "libpython3-stdlib", "libstdc++6", "ca-certificates", "media-types", "base-files")
 # Needed to install or to configure packages, never to run a program of theirs.
 _LEFT_OUT: tuple[str, ...] = (
@@ -68,6 +68,8 @@ class Base:
         loader = next((self.root / "lib64").glob("ld-linux*"), None) or next((self.root / "lib").glob("ld-linux*"))
         libraries = ":".join(str(self.root / name / _LIBRARIES) for name in ("lib", "usr/lib"))
         env = {"PYTHONHOME": str(self.root / "usr"), "PYTHONHASHSEED": "0", "PATH": "/usr/bin:/bin"}
+        # Else it would keep what it compiles for itself, with times and paths of this machine.
+        env["PYTHONDONTWRITEBYTECODE"] = "1"
         words: list[str | Path] = [
             "-m",
             "compileall",
