@@ -115,9 +115,9 @@ def local(tmp_path: Path) -> Path:
 def prefix(server: ObjectStore, local: Path) -> str:
     """The model in the store, below a prefix of this test's own.
 
-    Of digits only: messages repeat the URI, and no word that a test looks for may come from there.
+    Messages repeat the URI, so nothing that a test or fetch looks for may come from there: no word and no number.
     """
-    name = str(uuid.uuid4().int)
+    name = uuid.uuid4().hex.translate(str.maketrans("0123456789abcdef", "ghijklmnopqrstuv"))
     server.put_folder(BUCKET, name, local)
     return name
 
@@ -221,15 +221,17 @@ def test_bytes_that_changed_in_the_store_are_found_by_its_own_checksum(
 ) -> None:
     path = server.object_path(BUCKET, f"{prefix}/model.onnx")
     path.write_bytes(b"\0" * path.stat().st_size)
-    outcome = fetch(server, f"s3://{BUCKET}/{prefix}/model.onnx")
+    outcome = fetch(server, f"s3://{BUCKET}/{prefix}/")
     assert (outcome.code, outcome.reason) == (4, Reason.ARTEFACT_UNREADABLE)
     assert "model.onnx" in outcome.message
     assert "checksum" in outcome.message
+    assert "model.onnx" not in outcome.files
+    assert not outcome.record
 
 
 def test_an_answer_cut_short_leaves_no_file_that_looks_whole(server: ObjectStore, prefix: str, fetch: Fetch) -> None:
     with interposed(server, body=lambda whole: whole[: len(whole) // 2]) as cutting:
-        outcome = fetch(cutting, f"s3://{BUCKET}/{prefix}/model.onnx")
+        outcome = fetch(cutting, f"s3://{BUCKET}/{prefix}/")
     assert (outcome.code, outcome.reason) == (4, Reason.ARTEFACT_UNREADABLE)
     assert "model.onnx" in outcome.message
     assert not outcome.files
