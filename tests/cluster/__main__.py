@@ -4,7 +4,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.cluster import lifecycle, whole
@@ -64,30 +64,28 @@ def _parser() -> argparse.ArgumentParser:
 
     build = verbs.add_parser("build", help="only compile, fetch and cache what a cluster is made of")
     build.set_defaults(verb=_build)
-    load = verbs.add_parser("load", help="bring image archives (OCI or docker layout) to the nodes")
-    load.add_argument("--profile", type=Profile, choices=list(Profile))
+    load = _verb(verbs, "load", _load, "bring image archives (OCI or docker layout) to the nodes")
     load.add_argument("--pool", choices=POOLS, help="only to the nodes of this pool")
     load.add_argument("archives", nargs="+", type=Path, metavar="IMAGE_ARCHIVE")
-    load.set_defaults(verb=_load)
-
-    for name, verb, text in (
-        ("down", _down, "end and remove everything (both profiles unless one is named)"),
-        ("status", _status, "say what runs"),
-        ("kubeconfig", _kubeconfig, "print the path of the kubeconfig"),
-    ):
-        one = verbs.add_parser(name, help=text)
-        one.add_argument("--profile", type=Profile, choices=list(Profile))
-        one.set_defaults(verb=verb)
-
-    run = verbs.add_parser("run", help="run a command inside the cluster's network with KUBECONFIG set")
-    run.add_argument("--profile", type=Profile, choices=list(Profile))
+    _verb(verbs, "down", _down, "end and remove everything (both profiles unless one is named)")
+    _verb(verbs, "status", _status, "say what runs")
+    _verb(verbs, "kubeconfig", _kubeconfig, "print the path of the kubeconfig")
+    run = _verb(verbs, "run", _run, "run a command inside the cluster's network with KUBECONFIG set")
     run.add_argument("command", nargs=argparse.REMAINDER, metavar="-- CMD ...")
-    run.set_defaults(verb=_run)
+    _verb(verbs, "logs", _logs, "print the log of one component").add_argument("component")
+    return parser
 
-    logs = verbs.add_parser("logs", help="print the log of one component")
-    logs.add_argument("--profile", type=Profile, choices=list(Profile))
-    logs.add_argument("component")
-    logs.set_defaults(verb=_logs)
+
+def _verb(
+    verbs: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    action: Callable[[argparse.Namespace], int | None],
+    text: str,
+) -> argparse.ArgumentParser:
+    """A verb about a cluster that was brought up."""
+    parser = verbs.add_parser(name, help=text)
+    parser.add_argument("--profile", type=Profile, choices=list(Profile))
+    parser.set_defaults(verb=action)
     return parser
 
 

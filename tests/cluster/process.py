@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from tests.cluster.command import program
@@ -19,6 +20,8 @@ from tests.cluster.places import digest
 
 MARKER = "PARITYGATE_CLUSTER_STATE"
 _KILL_SECONDS = 10.0
+# More than once: in the first instant of a process its environment can not be read yet.
+_SCANS = 3
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -99,9 +102,16 @@ class Daemons:
 
     def kill_marked(self, word: str = "") -> None:
         """Kill what carries this cluster's marker and, where a word is given, names it in its command line."""
+        for _ in range(_SCANS):
+            found = self._marked(word)
+            end(list(found), partial(_is, found), 0.0)
+            time.sleep(0.02)
+
+    def _marked(self, word: str) -> dict[int, int]:
+        """Start times by pid."""
         mine = str(self._state)
         pids = [pid for pid in _pids() if _marker(pid) == mine and word in _command_line(pid)]
-        end(pids, lambda pid: _marker(pid) == mine, 0.0)
+        return {pid: started for pid in pids if (started := _started(pid)) is not None}
 
     def _start(self, daemon: Daemon, key: str) -> None:
         self._records.mkdir(parents=True, exist_ok=True)
@@ -151,6 +161,10 @@ def end(pids: list[int], still: Callable[[int], bool], patience: float) -> None:
                 with suppress(ChildProcessError):
                     os.waitpid(pid, os.WNOHANG)
             time.sleep(0.02)
+
+
+def _is(born: Mapping[int, int], pid: int) -> bool:
+    return _started(pid) == born[pid]
 
 
 def _alive(recorded: Recorded) -> bool:
