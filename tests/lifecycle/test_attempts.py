@@ -186,6 +186,32 @@ def test_a_job_that_a_kill_left_unrecorded_is_found_again() -> None:
     assert list(world.jobs) == [job]
 
 
+def test_attempts_that_a_kill_left_unrecorded_are_counted() -> None:
+    world = World(policy=builders.policy(evaluation={"attempts": 2}))
+    world.rest()
+    world.pod_status(phase="Failed", reason="Evicted")
+    world.rest()
+    world.pass_time(minutes=1)
+    world.rest()
+    world._put(status=world.validation.status.model_copy(update={"attempts": ()}))
+    world.pod_status(phase="Failed", reason="Evicted")
+    world.rest()
+    assert world.standing() == ("False", "AttemptsExhausted")
+    assert len(world.jobs) == 2
+
+
+def test_a_result_stands_whatever_becomes_of_the_pod_afterwards() -> None:
+    world = World()
+    world.rest()
+    world.report_result(builders.result(world.evaluator_plan()))
+    status = world.pods[world.job()]["status"]
+    status.update(phase="Failed", reason="Evicted")
+    status["containerStatuses"].append(_terminated("runner", 137, "OOMKilled"))
+    world.job_failed()
+    world.rest()
+    assert world.status.verdict.outcome is Outcome.PASSED
+
+
 def test_progress_moves_in_quarters() -> None:
     world = World()
     world.rest()

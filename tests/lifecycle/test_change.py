@@ -190,6 +190,14 @@ def test_a_release_frozen_by_a_stranger_is_reported_and_lets_go() -> None:
     assert world.gone
 
 
+def test_without_its_finalizer_no_further_write_is_made_until_it_is_back() -> None:
+    world = World()
+    world.evaluated()
+    world.until_share(10)
+    world._put(metadata=world.validation.metadata.model_copy(update={"finalizers": ()}))
+    assert world.settle().outcome is ReleaseOutcome.PROMOTED  # the World refuses a patch without it
+
+
 def test_a_spec_that_names_another_target_waits_to_see_the_old_one() -> None:
     world = World()
     world.evaluated()
@@ -233,6 +241,14 @@ def test_of_two_validations_the_older_goes_first_and_the_other_says_for_whom_it_
     world.rivals = [_ended(world.rivals[0], "Stalled")]
     world.rest()
     assert world.standing() == ("Unknown", "Evaluating")
+
+
+def test_a_rival_that_was_edited_after_its_end_competes_again() -> None:
+    rival = _ended(_rival("older", EARLIER), "Stalled")
+    edited = rival.model_copy(update={"metadata": rival.metadata.model_copy(update={"generation": 2})})
+    world = World(rivals=[edited])
+    world.rest()
+    assert world.standing() == ("Unknown", "WaitingForTarget")
 
 
 def test_equal_ages_are_told_apart_by_name() -> None:
