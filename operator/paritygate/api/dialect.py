@@ -6,7 +6,7 @@ without quotes reaches a cluster as `false`.
 
 import re
 from collections.abc import Hashable
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 
@@ -27,10 +27,6 @@ _ADDED = (
 class Loader(yaml.SafeLoader):
     """Reads as kubectl does, but refuses a key that is said twice instead of taking the last."""
 
-    yaml_implicit_resolvers: ClassVar = {
-        first: [(tag, regexp) for tag, regexp in found if tag not in (_INT, _FLOAT, _TIMESTAMP)]
-        for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
     bool_values = yaml.SafeLoader.bool_values | {"y": True, "n": False}
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
@@ -53,6 +49,10 @@ class Dumper(yaml.SafeDumper):
         return True
 
 
+Loader.yaml_implicit_resolvers = {
+    first: [(tag, regexp) for tag, regexp in found if tag not in (_INT, _FLOAT, _TIMESTAMP)]
+    for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 for _tag, _regexp, _first in _ADDED:
     Loader.add_implicit_resolver(_tag, _regexp, list(_first))
     Dumper.add_implicit_resolver(_tag, _regexp, list(_first))
