@@ -26,10 +26,9 @@ from paritygate.shell.app import Operator
 from paritygate.shell.settings import OperatorSettings
 
 from tests.operator.proxy import ApiProxy
-from tests.operator.scripted import Script, ScriptedEvaluators, passes
+from tests.operator.scripted import ACCOUNT, Script, ScriptedEvaluators, passes
 
 NAMESPACE = Kind("", "v1", "namespaces", "Namespace", namespaced=False)
-ACCOUNT = Kind("", "v1", "serviceaccounts", "ServiceAccount")
 PATIENCE = 30.0
 
 
@@ -122,8 +121,8 @@ class World:
             return await until(decided, f"a verdict on {name}")
         except AssertionError as error:
             status = (await self.get(name)).get("status")
-            jobs = [(job["metadata"]["name"], job["status"]) for job in await self.all(JOB)]
-            raise AssertionError(f"{error}; status {status}, jobs {jobs}") from None
+            made = [(o["metadata"]["name"], o["status"]) for kind in (JOB, POD) for o in await self.all(kind)]
+            raise AssertionError(f"{error}; Jobs and pods {made}; status {status}") from None
 
 
 @dataclass(frozen=True, slots=True)
