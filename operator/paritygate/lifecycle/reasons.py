@@ -7,6 +7,7 @@ from paritygate.serving import Documented, TargetReason
 class Reason(Documented):
     """Reasons of the lifecycle itself; the evaluator's are `api.Reason`, the driver's `serving.TargetReason`."""
 
+    PENDING = "Pending", "Nobody has looked yet: what the API server says of a new object."
     POLICY_NOT_FOUND = "PolicyNotFound", "The ValidationPolicy does not exist. Goes on by itself when it appears."
     POOL_NOT_FOUND = "PoolNotFound", "The AcceleratorPool does not exist. Goes on by itself when it appears."
     PACK_NOT_FOUND = "PackNotFound", "A ScenarioPack does not exist in the namespace. Goes on when it appears."

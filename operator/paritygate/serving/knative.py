@@ -185,8 +185,8 @@ def _recalled(seen: Sighting) -> Move | None:
 
 
 def _breached(seen: Sighting) -> Move | None:
-    live = bool(seen.release.candidate_revision)
-    found = breach(seen.pods, seen.candidate_revision(), live=live, now=seen.now)
+    live_since = instants.read(seen.release.live_since) if seen.release.live_since else None
+    found = breach(seen.pods, seen.candidate_revision(), live_since=live_since, now=seen.now)
     if found is None:
         return None
     said = f"candidate at {seen.share} % of the traffic: {found.message}"

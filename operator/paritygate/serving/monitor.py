@@ -11,7 +11,7 @@ Manifest = Mapping[str, Any]
 
 REVISION_LABEL = "serving.knative.dev/revision"
 UNREADY_PATIENCE = timedelta(seconds=20)
-RESTARTS_WHILE_STARTING = 2
+CRASHES_WHILE_STARTING = 2
 """A first start may lose a race; the second failure is a pattern. Once live, one crash is enough."""
 
 
@@ -22,18 +22,18 @@ class Breach:
     message: str
 
 
-def breach(pods: Iterable[Manifest], revision: str, *, live: bool, now: datetime) -> Breach | None:
+def breach(pods: Iterable[Manifest], revision: str, *, live_since: datetime | None, now: datetime) -> Breach | None:
     """The first breach among the pods of `revision`, or None.
 
-    `live`: the revision was seen ready, so that a crash or 20 s without any ready pod counts; before, only a pod that
-    keeps crashing does. Pods that are being deleted (scale-down, drain) never count.
+    `live_since`: when the revision was seen ready at its present share. Since then one crash counts, or 20 s without
+    any ready pod; before (None), only a pod that keeps crashing does. Pods that are being deleted never count.
     """
     own = [pod for pod in pods if _belongs(pod, revision)]
     for pod in own:
         for container in pod.get("status", {}).get("containerStatuses") or ():
-            if said := _crash(pod, container, live):
+            if said := _crash(pod, container, live_since):
                 return Breach(said)
-    return _all_unready(own, now) if live else None
+    return _all_unready(own, now) if live_since is not None else None
 
 
 def _belongs(pod: Manifest, revision: str) -> bool:
@@ -45,20 +45,27 @@ def _belongs(pod: Manifest, revision: str) -> bool:
     )
 
 
-def _crash(pod: Manifest, container: Manifest, live: bool) -> str:
+def _crash(pod: Manifest, container: Manifest, live_since: datetime | None) -> str:
     restarts = int(container.get("restartCount") or 0)
-    ended = (container.get("lastState") or {}).get("terminated") or {}
-    now_ended = (container.get("state") or {}).get("terminated") or {}
-    waiting = (container.get("state") or {}).get("waiting") or {}
-    failed = now_ended if now_ended.get("exitCode") else ended
-    looping = waiting.get("reason") == "CrashLoopBackOff"
-    enough = restarts >= (1 if live else RESTARTS_WHILE_STARTING) and bool(failed.get("exitCode"))
-    if not (looping or enough or (live and now_ended.get("exitCode"))):
+    state = container.get("state") or {}
+    ended = state.get("terminated") or (container.get("lastState") or {}).get("terminated") or {}
+    looping = (state.get("waiting") or {}).get("reason") == "CrashLoopBackOff"
+    crashes = restarts + (1 if state.get("terminated") else 0) if ended.get("exitCode") else 0
+    if live_since is None:
+        counts = crashes >= CRASHES_WHILE_STARTING
+    else:
+        counts = crashes > 0 and _after(ended.get("finishedAt"), live_since)
+    if not (looping or counts):
         return ""
     said = f"container {container.get('name')} of pod {pod['metadata'].get('name')}"
-    if failed:
-        said += f" ended with exit code {failed.get('exitCode')} ({failed.get('reason', 'Error')})"
+    if ended:
+        said += f" ended with exit code {ended.get('exitCode')} ({ended.get('reason', 'Error')})"
     return f"{said}, {restarts} restarts" + (", CrashLoopBackOff" if looping else "")
+
+
+def _after(finished: Any, live_since: datetime) -> bool:
+    """A crash without a time counts: it may not be explained away."""
+    return not finished or instants.read(str(finished)) >= live_since.replace(microsecond=0)
 
 
 def _all_unready(pods: Sequence[Manifest], now: datetime) -> Breach | None:
