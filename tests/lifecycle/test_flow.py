@@ -64,6 +64,8 @@ def test_a_candidate_that_cannot_hold_its_traffic_is_rolled_back() -> None:
     world.rest()
     assert world.standing() == ("False", "RolledBack")
     assert "OOMKilled" in world.message()
+    assert "the candidate's share was 0 % 2.0 s after the breach" in world.message()
+    assert "spec.candidate" in world.message()
     assert world.condition("Promoted").reason == "CandidatePodsFailing"
     assert world.kserve.users() == {A: 100}
     assert world.status.verdict.outcome is Outcome.PASSED  # the verdict is a fact; the release is another

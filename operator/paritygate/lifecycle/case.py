@@ -17,7 +17,7 @@ from paritygate.api import (
 )
 from paritygate.serving import Target, read_target
 
-from .model import Action, Observed, RecordEvent
+from .model import Action, Observed
 
 AT_ONCE = timedelta()
 
@@ -47,7 +47,6 @@ class Step:
     update: Mapping[str, object] = field(default_factory=dict)
     actions: Sequence[Action] = ()
     requeue_after: timedelta | None = None
-    events: Sequence[RecordEvent] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from paritygate.api import ReleaseStatus, ValidationStatus
 from . import release
 from .case import Case, Resolved, Standing, Step
 from .conditions import conditions
-from .model import Action, Observed, Plan, RecordEvent, SetFinalizer
+from .model import Action, Observed, Plan, SetFinalizer
 from .reports import find_report
 from .resolve import resolve, under_way
 from .stages import STAGES
@@ -41,8 +41,8 @@ def consider(observed: Observed) -> Case:
 
 def _planned(case: Case, step: Step) -> Plan:
     status = case.status if step.standing is None else _status(case, step, step.standing)
-    events: tuple[RecordEvent, ...] = (*transitions(case.status, status), *step.events)
-    return Plan((*step.actions, *_let_go(case, step)), status, events, step.requeue_after)
+    actions = (*step.actions, *_let_go(case, step))
+    return Plan(actions, status, transitions(case.status, status), step.requeue_after)
 
 
 def _status(case: Case, step: Step, standing: Standing) -> ValidationStatus:

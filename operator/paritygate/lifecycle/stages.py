@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from paritygate.api import Outcome, ReleaseOutcome
+from paritygate.api import Outcome, ReleaseOutcome, ReleaseStatus
 from paritygate.api.validation import AttemptStatus, SubjectStatus
 from paritygate.serving import instants
 
@@ -117,9 +117,18 @@ def _after_release(case: Case) -> Standing:
             said = f"all traffic of InferenceService {case.release.target} on {case.release.candidate_revision}"
             return Standing(State.DONE, Reason.PROMOTED, said)
         case ReleaseOutcome.ROLLED_BACK:
-            return Standing(State.STOPPED, Reason.ROLLED_BACK, f"{case.release.message}. The baseline has all traffic")
+            zero = _time_to_zero(case.release)
+            said = f"{case.release.message}. The baseline has all traffic{zero}. Name a mended model in spec.candidate"
+            return Standing(State.STOPPED, Reason.ROLLED_BACK, said)
         case _:
             return Standing(State.STOPPED, case.release.reason, case.release.message)
+
+
+def _time_to_zero(ended: ReleaseStatus) -> str:
+    if not (ended.breached_at and ended.zero_at):
+        return ""
+    seconds = (instants.read(ended.zero_at) - instants.read(ended.breached_at)).total_seconds()
+    return f"; the candidate's share was 0 % {seconds:.1f} s after the breach"
 
 
 def _closed_attempts(case: Case) -> tuple[AttemptStatus, ...]:
