@@ -212,11 +212,12 @@ def test_an_interrupt_leaves_no_process_and_no_folder_behind(case: Case, signal_
         env=os.environ | {"TMPDIR": str(scratch)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     deadline = time.monotonic() + 30
     while not list(scratch.glob("*/models/candidate/*")) and time.monotonic() < deadline:
         time.sleep(0.01)
-    process.send_signal(signal_number)
+    os.killpg(process.pid, signal_number)  # as a terminal does: to everybody at once
     assert process.wait(20) == 130
     assert list(scratch.iterdir()) == []
     assert not _processes_with(str(scratch))

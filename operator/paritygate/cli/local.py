@@ -108,7 +108,6 @@ def _process(name: str, layout: Layout, environment: dict[str, str], stdout: int
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=log,
-            start_new_session=True,  # the terminal's Ctrl-C is for us; we end it in order
         )
     try:
         yield process
