@@ -29,6 +29,8 @@ from tests.operator.proxy import ApiProxy
 from tests.operator.scripted import ACCOUNT, Script, ScriptedEvaluators, passes
 
 NAMESPACE = Kind("", "v1", "namespaces", "Namespace", namespaced=False)
+ROLE = Kind("rbac.authorization.k8s.io", "v1", "clusterroles", "ClusterRole", namespaced=False)
+BINDING = Kind("rbac.authorization.k8s.io", "v1", "clusterrolebindings", "ClusterRoleBinding", namespaced=False)
 PATIENCE = 30.0
 
 
@@ -210,7 +212,7 @@ async def _clear(client: KubernetesClient, name: str) -> None:
             found = [item async for page in client.list_pages(kind, name, "") for item in page]
             for item in found:
                 await _delete(client, kind, item)
-    for kind in (POOL, POLICY, NAMESPACE):
+    for kind in (POOL, POLICY, ROLE, BINDING, NAMESPACE):
         found = [item async for page in client.list_pages(kind) for item in page]
         for item in found:
             if item["metadata"]["name"].endswith(name):

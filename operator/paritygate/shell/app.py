@@ -16,6 +16,7 @@ from paritygate.cluster import (
     KubernetesClient,
     LeaseLost,
     RefereeLogs,
+    Refused,
     Resync,
     Store,
     configuration,
@@ -170,7 +171,7 @@ async def serve(settings: OperatorSettings) -> int:
         asyncio.get_running_loop().add_signal_handler(number, signalled)
     try:
         await Operator(settings).run(stop)
-    except (LeaseLost, WatchEnded, WatchDeaf) as error:
+    except (LeaseLost, WatchEnded, WatchDeaf, Refused) as error:
         logger.error("cannot go on, a fresh process can: %s", error)
         return 1
     logger.info("stopped")
