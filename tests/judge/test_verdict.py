@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from paritygate.api import Decision, GateRecord, Outcome, Reason
+from paritygate.api import Decision, GateRecord, Outcome, Reason, Technique
 from paritygate.judge import (
     BOTH_RIGHT,
     LOST,
@@ -13,6 +13,8 @@ from paritygate.judge import (
     plan_digest,
     recompute,
 )
+from paritygate.judge.defaults import FLIP_RATES
+from paritygate.judge.gates import planned
 
 from .conftest import a_plan, evaluate
 
@@ -147,3 +149,11 @@ def test_the_digest_changes_with_what_decides_and_with_nothing_else():
     assert plan_digest(a_plan()) == plan_digest(a_plan())
     changed = a_plan({"name": "accuracy", "metric": "Accuracy", "margin": "0.02"})
     assert plan_digest(changed) != plan_digest(a_plan())
+
+
+@pytest.mark.parametrize("technique", Technique)
+def test_ten_thousand_items_are_enough_for_the_standard_tier_whatever_the_technique(technique):
+    plan = a_plan().model_copy(update={"technique": technique, "flip_rate": FLIP_RATES[technique]})
+    for claim in plan.claims:
+        if claim.slice_by is None:
+            assert planned(plan, claim, 10_000).power > 0.5, claim.name

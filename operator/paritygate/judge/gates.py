@@ -105,9 +105,14 @@ def _planned(have: int, alpha: float, margin: float, flips: float, with_margin: 
 
 @lru_cache(maxsize=1024)
 def _planned_rate(have: int, alpha: float, limit: float, flips: float) -> Power:
-    """An equal candidate's flips go both ways: half of them are harmful. By simulation of the real rule, seeded."""
+    """By simulation of the real rule, seeded.
+
+    The candidate planned for is one worth releasing: half of the technique's flips are harmful, but at most a third of
+    the limit. A technique whose usual rate lies above the limit is no reason to refuse: this candidate may be better.
+    """
+    expected = min(flips / 2, limit / 3)
     batch, paths, horizon = RATE_1.batch, 1000, max(have, 4096)
-    hits = np.random.default_rng(0).binomial(batch, flips / 2, (paths, horizon // batch))
+    hits = np.random.default_rng(0).binomial(batch, expected, (paths, horizon // batch))
     wealth = log_wealth_path(np.stack([hits, batch - hits], axis=-1), limit)
     passed = wealth >= pass_threshold(alpha)
     ends = np.where(passed.any(1), (passed.argmax(1) + 1) * batch, horizon + 1)
