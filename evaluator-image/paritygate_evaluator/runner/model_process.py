@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..wire import Array, Frame, WireError, receive, send
-from .runtime import LoadedModel, ModelRefusedError, Options, OutputShapeError, RunFailedError, rows, runtime
+from .runtime import Indices, LoadedModel, ModelRefusedError, Options, OutputShapeError, RunFailedError, rows, runtime
 
 GO = b"g"
 NANOSECONDS = 8
@@ -35,6 +35,7 @@ class ModelProcess:
         self._sock, self._items, self._folder, self._runtime, self._options = sock, items, folder, name, options
         self._at_start = _peak_memory()
         self._model: LoadedModel | None = None
+        self._feeds: dict[str, Array] = {}
 
     def serve(self) -> None:
         """Until the supervisor closes the connection."""
@@ -60,9 +61,9 @@ class ModelProcess:
             case {"verb": "sweep", "sizes": list(sizes)}:
                 return {"seconds": self._sweep(sizes)}, []
             case {"verb": "outputs", "batch": int(batch)}:
-                return {}, list(self._loaded.run(self._rows(frame.arrays[0]), batch))
+                return {}, list(self._loaded.run(self._feeds, self._checked(frame.arrays[0]), batch))
             case {"verb": "time"}:
-                return self._time(frame.arrays[0]), []
+                return self._time(self._checked(frame.arrays[0])), []
             case {"verb": "memory"}:
                 return {"bytes": max(_peak_memory() - self._at_start, 1)}, []
         raise RunFailedError(f"the runner does not know the request {frame.header}")
@@ -73,13 +74,22 @@ class ModelProcess:
             raise RunFailedError("the model is not loaded")
         return self._model
 
-    def _rows(self, indices: Array) -> dict[str, Array]:
-        return shaped(rows({port.name: self._items[port.name] for port in self._loaded.inputs}, indices), self._loaded)
+    def _rows(self, indices: Indices) -> dict[str, Array]:
+        return rows(self._feeds, indices)
+
+    def _checked(self, indices: Array) -> Indices:
+        count = len(next(iter(self._items.values())))
+        if indices.ndim != 1 or indices.dtype != np.int64 or not len(indices):
+            raise RunFailedError(f"the runner was asked for items by {indices.dtype}{list(indices.shape)}")
+        if indices.min() < 0 or indices.max() >= count:
+            raise RunFailedError(f"the runner was asked for item {indices.max()} of {count}")
+        return indices
 
     def _load(self) -> dict[str, Any]:
         engine = runtime(self._runtime)
         started = time.perf_counter()
         self._model = engine.load(self._folder, self._options)
+        self._feeds = shaped(self._items, self._model)
         return {
             "inputs": [port.dump() for port in self._model.inputs],
             "outputs": [port.dump() for port in self._model.outputs],
@@ -110,7 +120,7 @@ class ModelProcess:
         buffers = {name: array.copy() for name, array in first.items()}
         call = self._loaded.bound(buffers)
         settle = _nanoseconds(call) < SETTLING
-        send(self._sock, {"ready": True, "settle": settle})
+        send(self._sock, {"ready": True})
         for at in range(len(indices)):
             if self._sock.recv(1) != GO:
                 raise SystemExit(0)
@@ -122,12 +132,14 @@ class ModelProcess:
         return {"done": len(indices)}
 
 
-def shaped(feeds: Mapping[str, Array], model: LoadedModel) -> dict[str, Array]:
-    """Feeds as the model wants them: a plain column for an input of shape (items, 1) gets its second axis."""
-    ports = {port.name: port for port in model.inputs}
+def shaped(items: Mapping[str, Array], model: LoadedModel) -> dict[str, Array]:
+    """What the model takes of the items: a plain column for an input of shape (items, 1) gets its second axis."""
     return {
-        name: array.reshape(-1, 1) if array.ndim == 1 and ports[name].shape[1:] == (1,) else array
-        for name, array in feeds.items()
+        port.name: items[port.name].reshape(-1, 1)
+        if items[port.name].ndim == 1 and port.shape[1:] == (1,)
+        else items[port.name]
+        for port in model.inputs
+        if port.name in items
     }
 
 

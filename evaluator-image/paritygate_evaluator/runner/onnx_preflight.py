@@ -64,14 +64,18 @@ def check(file: Path, root: Path) -> None:
     """
     if not file.stat().st_size:
         raise ModelRefusedError(f"{file.name} is empty: the upload was cut off?")
+    contents, problem = None, ""
     with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
         view = memoryview(data)
         try:
             contents = read(view)
         except ValueError as error:
-            raise ModelRefusedError(f"{file.name} is not a readable ONNX file ({error}): truncated?") from error
+            # Not raised from here: the traceback would hold slices of the map, which then can't be closed.
+            problem = str(error)
         finally:
             view.release()
+    if contents is None:
+        raise ModelRefusedError(f"{file.name} is not a readable ONNX file ({problem}): truncated?")
     for domain, operator in sorted(contents.operators):
         if operator in _FOREIGN_CODE:
             raise ModelRefusedError(f"{file.name} calls {operator}, which runs Python code: refused")

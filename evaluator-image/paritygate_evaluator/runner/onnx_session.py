@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as native
 
 from .onnx_preflight import check, model_file
-from .runtime import Array, ModelRefusedError, Options, OutputShapeError, Port, RunFailedError
+from .runtime import Array, Indices, ModelRefusedError, Options, OutputShapeError, Port, RunFailedError, rows
 
 _DTYPES = {
     "tensor(float)": "float32",
@@ -93,16 +94,15 @@ class OnnxModel:
         """The first provider that the session really took."""
         return str(self._session.get_providers()[0])
 
-    def run(self, feeds: Mapping[str, Array], batch: int) -> Sequence[Array]:
-        """Outputs of all rows, `batch` rows at a time. Raises RunFailedError."""
-        rows = len(next(iter(feeds.values())))
+    def run(self, items: Mapping[str, Array], indices: Indices, batch: int) -> Sequence[Array]:
+        """Outputs of the items at `indices`, `batch` at a time. Raises RunFailedError."""
         try:
-            head = self._run_first(feeds, min(batch, rows))
-            if rows <= batch:
+            head = self._run_first(rows(items, indices[:batch]), len(indices[:batch]))
+            if len(indices) <= batch:
                 return head
-            if any(array.dtype.kind not in "biuf" for array in (*head, *feeds.values())):
-                return self._run_copying(feeds, batch, head)
-            return self._run_in_place(feeds, batch, head)
+            if any(array.dtype.kind not in "biuf" for array in (*head, *items.values())):
+                return self._run_copying(items, indices, batch, head)
+            return self._run_in_place(items, indices, batch, head)
         except _ERRORS as error:
             raise RunFailedError(f"it fails on the pack's items: {_first(error)}") from error
 
@@ -124,35 +124,28 @@ class OnnxModel:
         # The binding holds addresses only: the arrays must live as long as the call.
         return _Bound(session, binding, (*feeds.values(), *outputs))
 
-    def _run_first(self, feeds: Mapping[str, Array], rows: int) -> list[Array]:
-        outputs = self._session.run(self._names, {name: array[:rows] for name, array in feeds.items()})
+    def _run_first(self, feeds: Mapping[str, Array], count: int) -> list[Array]:
+        outputs = self._session.run(self._names, dict(feeds))
         for name, array in zip(self._names, outputs, strict=True):
-            if not isinstance(array, np.ndarray) or array.ndim == 0 or len(array) != rows:
+            if not isinstance(array, np.ndarray) or array.ndim == 0 or len(array) != count:
                 shape = list(np.shape(array))
                 raise OutputShapeError(
-                    f"output {name!r} has shape {shape} for {rows} items; the first axis must be items"
+                    f"output {name!r} has shape {shape} for {count} items; the first axis must be items"
                 )
         return [_plain(array) for array in outputs]
 
-    def _run_in_place(self, feeds: Mapping[str, Array], batch: int, head: list[Array]) -> list[Array]:
-        rows = len(next(iter(feeds.values())))
-        results = [np.empty((rows, *array.shape[1:]), array.dtype) for array in head]
+    def _run_in_place(self, items: Mapping[str, Array], indices: Indices, batch: int, head: list[Array]) -> list[Array]:
+        count = len(indices)
+        results = [np.empty((count, *array.shape[1:]), array.dtype) for array in head]
         for result, array in zip(results, head, strict=True):
             result[: len(array)] = array
-        ins = [_memory(name, array) for name, array in feeds.items()]
-        outs = [_memory(name, array) for name, array in zip(self._names, results, strict=True)]
-        batches = -(-(rows - batch) // batch)
+        batches = -(-(count - batch) // batch)
         share = -(-batches // self._callers) * batch
-        starts = range(batch, rows, share)
-        if self._pool is None or len(starts) == 1:
-            self._run_range(ins, outs, batch, rows, batch)
-            return results
-        others = [
-            self._pool.submit(self._run_range, ins, outs, start, min(start + share, rows), batch)
-            for start in starts[1:]
-        ]
+        ranges = [(at, min(at + share, count)) for at in range(batch, count, share)]
+        calls = [partial(self._run_range, items, indices, results, start, stop, batch) for start, stop in ranges]
+        others = [self._pool.submit(call) for call in calls[1:]] if self._pool else []
         try:
-            self._run_range(ins, outs, starts[0], starts[0] + share, batch)
+            calls[0]()
         finally:
             # Nobody may still be writing into arrays that are given up.
             wait(others)
@@ -160,21 +153,36 @@ class OnnxModel:
             other.result()
         return results
 
-    def _run_range(self, ins: Sequence[_Memory], outs: Sequence[_Memory], start: int, stop: int, batch: int) -> None:
+    def _run_range(
+        self,
+        items: Mapping[str, Array],
+        indices: Indices,
+        results: Sequence[Array],
+        start: int,
+        stop: int,
+        batch: int,
+    ) -> None:
+        """One caller's share: batches gathered into memory that is bound once, results written where they belong."""
         session, binding = self._session, self._session.io_binding()
+        buffers = {name: np.empty((batch, *array.shape[1:]), array.dtype) for name, array in items.items()}
+        outs = [_memory(name, array) for name, array in zip(self._names, results, strict=True)]
+        bound = 0
         for at in range(start, stop, batch):
             count = min(batch, stop - at)
-            for name, dtype, shape, address, stride in ins:
-                binding.bind_input(name, "cpu", 0, dtype, (count, *shape), address + at * stride)
+            for name, buffer in buffers.items():
+                # "clip": with "raise" numpy would copy once more; the indices were checked before.
+                np.take(items[name], indices[at : at + count], axis=0, out=buffer[:count], mode="clip")
+                if bound != count:
+                    binding.bind_input(name, "cpu", 0, buffer.dtype, (count, *buffer.shape[1:]), buffer.ctypes.data)
+            bound = count
             for name, dtype, shape, address, stride in outs:
                 binding.bind_output(name, "cpu", 0, dtype, (count, *shape), address + at * stride)
             session.run_with_iobinding(binding)
 
-    def _run_copying(self, feeds: Mapping[str, Array], batch: int, head: list[Array]) -> list[Array]:
-        rows = len(next(iter(feeds.values())))
+    def _run_copying(self, items: Mapping[str, Array], indices: Indices, batch: int, head: list[Array]) -> list[Array]:
         parts = [head]
-        for start in range(batch, rows, batch):
-            part = {name: array[start : start + batch] for name, array in feeds.items()}
+        for at in range(batch, len(indices), batch):
+            part = rows(items, indices[at : at + batch])
             parts.append([_plain(array) for array in self._session.run(self._names, part)])
         return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
 

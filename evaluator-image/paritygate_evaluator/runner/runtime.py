@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
+Indices = npt.NDArray[np.int64]
 
 
 class ModelRefusedError(Exception):
@@ -66,8 +67,8 @@ class LoadedModel(Protocol):
         """The execution provider that really runs it."""
         ...
 
-    def run(self, feeds: Mapping[str, Array], batch: int) -> Sequence[Array]:
-        """Outputs of all rows, computed `batch` rows at a time, in the order of `outputs`.
+    def run(self, items: Mapping[str, Array], indices: Indices, batch: int) -> Sequence[Array]:
+        """Outputs of the items at `indices`, one row each, computed `batch` at a time, in the order of `outputs`.
 
         Raises RunFailedError.
         """
@@ -99,6 +100,6 @@ def runtime(name: str) -> Runtime:
     raise ModelRefusedError(f"runtime {name!r} is unknown; there is: onnxruntime")
 
 
-def rows(feeds: Mapping[str, Array], indices: npt.NDArray[np.int64]) -> dict[str, Array]:
+def rows(feeds: Mapping[str, Array], indices: Indices) -> dict[str, Array]:
     """The items at `indices`, each input one contiguous array."""
     return {name: np.take(array, indices, axis=0) for name, array in feeds.items()}

@@ -1,9 +1,10 @@
 """Between the referee and the two model processes: starts them, gives each its turn, tells when one is lost."""
 
+import contextlib
 import os
 import signal
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,13 @@ class Turn:
         try:
             send(self.sock, header, arrays)
             return receive(self.sock)
+        except WireError as error:
+            raise self.lost() from error
+
+    def finish(self) -> None:
+        """Take the frame that ends a series of timed calls. Raises ModelLostError."""
+        try:
+            receive(self.sock)
         except WireError as error:
             raise self.lost() from error
 
@@ -151,25 +159,41 @@ class Supervisor:
     def _latency(self, second: str, swapped: Array, indices: Array) -> tuple[Mapping[str, Any], Sequence[Array]]:
         """Blocks of four calls, ABBA or (swapped) BAAB: A the baseline, B `second`; (blocks, 2) items, one a pair."""
         first, other = self._turns["baseline"], self._turns[second]
-        same = first is other
-        settle = False
-        for turn in {id(t): t for t in (first, other)}.values():
-            flat = np.repeat(indices, 2, axis=1) if same else indices
-            answer = turn.ask({"verb": "time"}, [flat.reshape(-1)]).header
-            if "error" in answer:
-                return {**answer, "model": turn.role}, ()
-            settle = settle or bool(answer["settle"])
-        times = np.zeros((len(swapped), 4), np.int64)
-        for block, is_swapped in enumerate(swapped):
-            order = (2, 0, 1, 3) if is_swapped else (0, 2, 3, 1)
-            for place in order:
-                times[block, place] = _timed(first if place < 2 else other)
-        for turn in {id(t): t for t in (first, other)}.values():
-            try:
-                receive(turn.sock)
-            except WireError as error:
-                raise turn.lost() from error
-        return {"settled": settle}, [times]
+        both = (first,) if first is other else (first, other)
+        with _one_core([turn.pid for turn in both]):
+            for turn in both:
+                places = np.repeat(indices, 2, axis=1) if first is other else indices
+                answer = turn.ask({"verb": "time"}, [places.reshape(-1)]).header
+                if "error" in answer:
+                    return {**answer, "model": turn.role}, ()
+            times = np.zeros((len(swapped), 4), np.int64)
+            for block, is_swapped in enumerate(swapped):
+                for place in (2, 0, 1, 3) if is_swapped else (0, 2, 3, 1):
+                    times[block, place] = _timed(first if place < 2 else other)
+            for turn in both:
+                turn.finish()
+        return {}, [times]
+
+
+@contextlib.contextmanager
+def _one_core(pids: Sequence[int]) -> Iterator[None]:
+    """Keep these processes, which take turns, on one core: the one where the scheduler has the first just now.
+
+    On cores of their own, a neighbour on one of them makes two identical models differ for as long as it stays there.
+    """
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    allowed = os.sched_getaffinity(pids[0])
+    core = int(Path(f"/proc/{pids[0]}/stat").read_text().rpartition(")")[2].split()[36])
+    try:
+        for pid in pids:
+            os.sched_setaffinity(pid, {core})
+        yield
+    finally:
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.sched_setaffinity(pid, allowed)
 
 
 def _timed(turn: Turn) -> int:
