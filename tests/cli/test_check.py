@@ -232,3 +232,14 @@ def _processes_with(text: str) -> list[str]:
             except OSError:
                 continue
     return found
+
+
+@pytest.mark.parametrize(("purpose", "enforcement"), [((), "Soft"), (("--purpose=Latency",), "Hard")])
+def test_without_a_purpose_latency_is_only_reported_because_this_machine_is_not_the_pool(
+    case: Case, capfd: pytest.CaptureFixture[str], purpose: tuple[str, ...], enforcement: str
+) -> None:
+    left_out = ("--purpose", "--policy")
+    words = [word for word in arguments(case.files(), "--json") if not word.startswith(left_out)]
+    main([*words, *purpose])
+    claims = json.loads(capfd.readouterr().out)["plan"]["claims"]
+    assert {c["enforcement"] for c in claims if c["metric"] == "LatencyRatio"} == {enforcement}

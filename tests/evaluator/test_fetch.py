@@ -14,6 +14,7 @@ import pytest
 from paritygate.api import Reason
 from paritygate.evidence import manifest_digest
 from paritygate_evaluator.ending import EvaluatorError
+from paritygate_evaluator.fetch import stores
 from paritygate_evaluator.fetch.bring import Sources, Wanted, bring_all
 
 LOCAL = Sources(local=True)
@@ -233,3 +234,16 @@ def test_the_process_leaves_what_it_found_or_why_not(tmp_path: Path, model: Path
     assert code == 4
     assert left is not None
     assert "PARITYGATE_FETCH" in left["message"]
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("checksum of s3://b/run-404/not found/m.onnx did not match", Reason.ARTEFACT_UNREADABLE),
+        ("the bucket b was not found", Reason.ARTEFACT_NOT_FOUND),
+        ("404 Client Error: Not Found for url", Reason.ARTEFACT_NOT_FOUND),
+        ("[Errno 27] File too large", Reason.ARTEFACT_UNREADABLE),
+    ],
+)
+def test_what_a_store_says_is_read_without_the_name_of_the_key(said: str, reason: Reason) -> None:
+    assert stores._told("candidate", "s3://b/run-404/not found/m.onnx", said, 100).reason is reason

@@ -168,3 +168,13 @@ def test_the_model_of_a_folder(tmp_path: Path) -> None:
         model_file(tmp_path)
     (tmp_path / "model.onnx").write_text("m")
     assert model_file(tmp_path).name == "model.onnx"
+
+
+def test_a_model_cut_off_anywhere_is_refused_as_truncated(tmp_path: Path) -> None:
+    model = copying(1)
+    model.graph.initializer.append(numpy_helper.from_array(np.ones((64, 64), np.float32), "large"))
+    whole = model.SerializeToString()
+    for length in range(1, len(whole), 997):
+        (tmp_path / "model.onnx").write_bytes(whole[:length])
+        with pytest.raises(ModelRefusedError, match="not a readable ONNX file"):
+            check(tmp_path / "model.onnx", tmp_path)

@@ -100,7 +100,7 @@ def _bring(wanted: Wanted, dest: Path, sources: Sources) -> None:
     scheme = urlsplit(wanted.uri).scheme
     match scheme:
         case "pvc":
-            copy_tree(wanted.name, _in_claim(wanted, sources), dest, sources.most_bytes)
+            copy_tree(f"{wanted.name}: {wanted.uri}", _in_claim(wanted, sources), dest, sources.most_bytes)
         case "file" | "":
             if not sources.local:
                 raise EvaluatorError(

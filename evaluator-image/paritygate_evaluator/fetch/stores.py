@@ -14,7 +14,7 @@ from ..ending import EvaluatorError
 
 SCHEMES = ("s3", "gs", "hf", "https")
 
-_ABSENT = ("not found", "no model found", "does not exist", "nosuch", "404")
+_ABSENT = ("not found", "no model found", "does not exist", "nosuch")
 _DOWNLOADER_LEFTOVERS = (Path(".cache/huggingface"), Path(".cache"))
 """Bookkeeping that a client leaves beside the files: no part of the artefact, and different every time."""
 
@@ -37,21 +37,30 @@ def download(name: str, uri: str, dest: Path, *, insecure: bool, most_bytes: int
             Storage.download(uri, str(dest))
         # The library raises bare Exception, and every cloud's client adds errors of its own: all end here, as one.
         except Exception as error:
-            said = str(error) or type(error).__name__
-            absent = any(word in said.lower() for word in _ABSENT)
-            raise EvaluatorError(
-                Reason.ARTEFACT_NOT_FOUND if absent else Reason.ARTEFACT_UNREADABLE,
-                f"{name}: {uri} could not be downloaded: {said}"
-                + (
-                    "; check bucket and path, and what the credentials may see"
-                    if absent
-                    else "; check address, credentials and network policy"
-                ),
-            ) from error
+            raise _told(name, uri, str(error) or type(error).__name__, most_bytes) from error
     for leftover in _DOWNLOADER_LEFTOVERS:
         _discard(dest / leftover)
     if (size := sum(p.lstat().st_size for p in dest.rglob("*"))) > most_bytes:
-        raise EvaluatorError(Reason.ARTEFACT_UNREADABLE, f"{name}: {uri} is too large: {size:,} bytes")
+        raise _too_large(name, uri, most_bytes, f" ({size:,} bytes)")
+
+
+def _told(name: str, uri: str, said: str, most_bytes: int) -> EvaluatorError:
+    """What a failed download means. The store's words are searched without the URI's: a key may be called anything."""
+    if "file too large" in said.lower():
+        return _too_large(name, uri, most_bytes)
+    own = said
+    for part in filter(None, (uri, urlsplit(uri).path.strip("/"))):
+        own = own.replace(part, "")
+    if any(word in own.lower() for word in _ABSENT):
+        hint, reason = "check bucket and path, and what the credentials may see", Reason.ARTEFACT_NOT_FOUND
+    else:
+        hint, reason = "check address, credentials and network policy", Reason.ARTEFACT_UNREADABLE
+    return EvaluatorError(reason, f"{name}: {uri} could not be downloaded: {said}; {hint}")
+
+
+def _too_large(name: str, uri: str, most_bytes: int, size: str = "") -> EvaluatorError:
+    said = f"{name}: {uri} is too large{size}: an evaluator takes {most_bytes:,} bytes an artefact; name a smaller one"
+    return EvaluatorError(Reason.ARTEFACT_UNREADABLE, said)
 
 
 def _check_uri(name: str, uri: str, insecure: bool) -> None:

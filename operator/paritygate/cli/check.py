@@ -5,7 +5,16 @@ import importlib.util
 import json
 import sys
 
-from paritygate.api import EXIT_CODES, EvaluationPlan, EvaluationResult, Outcome, Reason
+from paritygate.api import (
+    EXIT_CODES,
+    Enforcement,
+    EvaluationPlan,
+    EvaluationResult,
+    Metric,
+    Outcome,
+    Purpose,
+    Reason,
+)
 from paritygate.judge import ResultRefused, Verdict, build_plan, recompute
 
 from .evidence import Evidence, check_writable
@@ -48,15 +57,27 @@ def believed(plan: EvaluationPlan, result: EvaluationResult) -> Verdict:
 
 def _plan(options: argparse.Namespace) -> EvaluationPlan:
     packs = planned_packs(options.pack)
-    return build_plan(
+    plan = build_plan(
         baseline=subject("--baseline", options.baseline),
         candidate=subject("--candidate", options.candidate),
         technique=options.technique,
-        purpose=options.purpose,
+        purpose=options.purpose or Purpose.LATENCY,
         packs=packs,
         policy=policy(options.policy),
         threads=options.threads,
     )
+    return plan if options.purpose else _latency_reported(plan)
+
+
+def _latency_reported(plan: EvaluationPlan) -> EvaluationPlan:
+    """The tier's latency gates as Soft: nobody said that this machine is like the one that will serve."""
+    claims = tuple(
+        claim.model_copy(update={"enforcement": Enforcement.SOFT})
+        if claim.metric is Metric.LATENCY_RATIO and claim.origin == "Tier"
+        else claim
+        for claim in plan.claims
+    )
+    return plan.model_copy(update={"claims": claims})
 
 
 def _dump(verdict: Verdict) -> dict[str, str]:

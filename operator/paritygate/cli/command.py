@@ -135,10 +135,10 @@ def _check(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--purpose",
         type=Purpose,
-        default=Purpose.LATENCY,
         choices=list(Purpose),
         metavar="PURPOSE",
-        help=f"what the compression is for; chooses the performance gates: {_listed(Purpose)} (default Latency)",
+        help=f"what the compression is for: makes the tier's latency gates decide; {_listed(Purpose)} (default: they "
+        "are only reported, because this machine is not the device that will serve)",
     )
     parser.add_argument("--threads", type=_positive, metavar="N", help="cores to use (default: as many as are allowed)")
     parser.add_argument("--json", action="store_true", help="print verdict, plan and result as JSON on stdout")
