@@ -80,6 +80,13 @@ def test_latency_size_and_memory_are_measured_when_accuracy_stands(case: Case) -
     assert recompute(case.plan(), result).outcome is Outcome.PASSED
 
 
+def test_models_that_take_one_item_at_a_time_are_judged_too(case: Case) -> None:
+    case.baseline, case.candidate = copying(0, rows=1), copying(1, rows=1)
+    result = case.judge()
+    assert result.outcome is Outcome.PASSED
+    assert result.environment["batch"] == "1"
+
+
 def test_nothing_is_timed_once_accuracy_has_failed(case: Case) -> None:
     case.latency = True
     case.lose(lambda i: i % 3 == 0)
@@ -97,6 +104,8 @@ BROKEN: list[tuple[str, onnx.ModelProto | bytes, Check, str]] = [
     ("output name", copying(1, outputs="p"), Check.INTERFACE, "output 'scores' of the"),
     ("width", copying(1, width=WIDTH + 1), Check.INTERFACE, "has shape [?, 9]"),
     ("classes", copying(1, classes=5), Check.INTERFACE, "has shape [?, 5]"),
+    ("rows", copying(1, rows=8), Check.LOADABLE, "the first axis of 'x' is fixed to 8"),
+    ("no rows", copying(1, flat=True), Check.LOADABLE, "'scores' has no axis for items"),
     ("type", copying(1, dtype=TensorProto.DOUBLE), Check.INTERFACE, "is float64, the baseline's is float32"),
 ]
 

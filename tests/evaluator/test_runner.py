@@ -100,6 +100,19 @@ def test_nothing_of_it_is_left_when_the_referee_goes(lab: Lab) -> None:
     assert not any(Path(f"/proc/{pid}").exists() for pid in children)
 
 
+def test_a_terminate_ends_it_and_its_models(lab: Lab) -> None:
+    children = lab.children()
+    lab.process.terminate()
+    assert lab.process.wait(10) == 143
+    assert not any(Path(f"/proc/{pid}").exists() for pid in children)
+
+
+def test_items_that_are_not_there_are_refused(lab: Lab) -> None:
+    for indices in (np.array([0, ITEMS]), np.array([-1]), np.array([], np.int64)):
+        with pytest.raises(ModelFailedError, match="asked for item"):
+            lab.runner.outputs("candidate", indices, 1)
+
+
 def test_no_runner_is_said_in_time(tmp_path: Path) -> None:
     with pytest.raises(EvaluatorError, match="did not answer"):
         Runner.connect(tmp_path / "nobody.sock", 0.05)

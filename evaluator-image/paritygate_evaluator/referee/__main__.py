@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from ..ending import EvaluatorError, end_with, leave_message
 from ..layout import Layout
+from ..terminate import end_on_terminate
 from .client import Runner
 from .evaluation import Artefacts, Evaluation, error_result
 from .labels import Labels, read_labels, together
@@ -27,6 +28,7 @@ _PATIENCE = 300.0
 
 def main() -> int:
     """Run; the exit code."""
+    end_on_terminate()
     layout = Layout.from_environment()
     try:
         plan, attempt = _plan()

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..layout import Layout
+from ..terminate import end_on_terminate
 from .cores import usable_cores
 from .items import Array, InputsError, load_inputs
 from .runtime import Options
 from .supervisor import ROLES, Supervisor
 
 CONFIGURATION = "PARITYGATE_RUNNER"
+EXIT_ERROR = 4
 MOST_INPUT_BYTES = 16 << 30
 _PATIENCE = 600.0
 """Seconds to wait for the referee. In a pod both containers start together."""
@@ -34,12 +36,13 @@ class Configuration:
 
 def main() -> int:
     """Run; the exit code."""
+    end_on_terminate()
     layout = Layout.from_environment()
     try:
         configuration = _configuration(os.environ.get(CONFIGURATION, ""))
     except (ValueError, KeyError, TypeError) as error:
         print(f"environment variable {CONFIGURATION}: {error!r}", file=sys.stderr)
-        return 4
+        return EXIT_ERROR
     listener = _listen(layout.socket)
     items: dict[str, Array] = {}
     counts: tuple[int, ...] = ()
@@ -52,7 +55,7 @@ def main() -> int:
         connection, _ = listener.accept()
     except TimeoutError:
         print(f"no referee came within {_PATIENCE:.0f} s", file=sys.stderr)
-        return 4
+        return EXIT_ERROR
     finally:
         listener.close()
         layout.socket.unlink(missing_ok=True)
