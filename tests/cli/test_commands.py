@@ -5,8 +5,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from paritygate.api import ControlRecord, EvaluationResult, Outcome, Reason
 from paritygate.cli import main
+from paritygate.cli.show import show_verdict
 from paritygate.evidence import manifest_digest
+from paritygate.judge import Verdict, plan_digest
 
 from tests.evaluator.case import Case
 
@@ -44,6 +47,19 @@ def test_plan_refuses_what_a_check_would_refuse(case: Case, capsys: pytest.Captu
     folder = case.files()
     assert main(["plan", f"--pack={folder / 'pack.yaml'}", f"--policy={folder / 'policy.yaml'}"]) == 3
     assert "refused" in capsys.readouterr().out
+
+
+def test_a_noisy_node_is_said_even_when_latency_does_not_decide(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    noisy = ControlRecord(state="Noisy", ratio=1.2, blocks=2000, limit=1.05, message="use a quieter [node]")
+    result = EvaluationResult(
+        input_digest=plan_digest(case.plan()),
+        outcome=Outcome.PASSED,
+        reason=Reason.ALL_GATES_PROVED,
+        message="proved",
+        control=noisy,
+    )
+    show_verdict(case.plan(), result, Verdict(result.outcome, result.reason, result.message))
+    assert "Latency was not judged: use a quieter [node]" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"schema": "paritygate.io/evidence/v1"}', "{\x00"])

@@ -65,6 +65,8 @@ def show_verdict(plan: EvaluationPlan, result: EvaluationResult, verdict: Verdic
     if result.gates:
         console.print()
         console.print(_gates(claims, sorted(result.gates, key=lambda record: _badness(claims[record.claim], record))))
+    if result.control and result.control.state != "Quiet":
+        console.print(escape(f"Latency was not judged: {result.control.message}"), soft_wrap=True)
     if result.items:
         console.print(
             f"{result.items:,} items judged: {result.harmful_flips:,} newly wrong, {result.beneficial_flips:,} newly "
