@@ -91,9 +91,9 @@ def test_only_what_a_decision_reads_is_kept() -> None:
 def test_a_relist_forgets_ghosts_and_says_what_no_watch_told() -> None:
     store = filled()
     store.begin_relist(VALIDATION)
-    missed = store.end_relist(
-        VALIDATION, [a_validation("v1"), a_validation("v2", version="2"), a_validation("v4", version="3")]
-    )
+    missed = store.relist(VALIDATION, [a_validation("v1"), a_validation("v2", version="2")])
+    missed |= store.relist(VALIDATION, [a_validation("v4", version="3")])
+    store.end_relist(VALIDATION)
     assert set(store.validations()) == {Key("ns", "v1"), Key("ns", "v2"), Key("ns", "v4")}
     assert missed == {("ns", "v2"): "2", ("ns", "v4"): "3"}
 
@@ -104,7 +104,8 @@ def test_what_changed_while_the_list_was_read_is_newer_than_the_list() -> None:
     store.put(VALIDATION, a_validation("v1", version="9"))
     store.put(VALIDATION, a_validation("v5", version="9"))
     store.drop(VALIDATION, a_validation("v2"))
-    missed = store.end_relist(VALIDATION, [a_validation("v1"), a_validation("v2"), a_validation("v3")])
+    missed = store.relist(VALIDATION, [a_validation("v1"), a_validation("v2"), a_validation("v3")])
+    store.end_relist(VALIDATION)
     assert set(store.validations()) == {Key("ns", "v1"), Key("ns", "v3"), Key("ns", "v5")}
     found = store.get(VALIDATION, "ns", "v1")
     assert found is not None

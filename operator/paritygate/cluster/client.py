@@ -24,6 +24,9 @@ from .kinds import POD, Kind
 Manifest = Mapping[str, Any]
 Object = dict[str, Any]
 
+PAGE = 250
+"""Objects a page of a list: few enough that raw ones do not set the size of the process."""
+
 _BUSY = frozenset({429, 500, 502, 503, 504})
 _LONGEST_WAIT = 10.0
 _MERGE = "application/merge-patch+json"
@@ -110,7 +113,7 @@ class KubernetesClient(Client):
     async def list_pages(
         self, kind: Kind, namespace: str | None = None, selector: str = ""
     ) -> AsyncIterator[list[Object]]:
-        query = {"limit": "500", "labelSelector": selector or kind.selector}
+        query = {"limit": str(PAGE), "labelSelector": selector or kind.selector}
         token = ""
         while True:
             page = await self._json("list", kind, kind.path(namespace), query={**query, "continue": token})

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .client import Client, Object
+from .client import Client
 from .errors import NotFound
 from .kinds import TARGET, WATCHED, Kind
 from .store import Place, Store
@@ -37,14 +37,13 @@ class Resync:
         for kind in WATCHED:
             self._store.begin_relist(kind)
             try:
-                found = await self._listed(kind)
+                missed |= await self._list(kind)
             except NotFound:
                 if kind is not TARGET:
                     raise
-                found = []
             else:
                 served.add(kind)
-            missed |= {(kind, place): version for place, version in self._store.end_relist(kind, found).items()}
+            self._store.end_relist(kind)
         return Resynced(frozenset(served), missed)
 
     async def serves_targets(self) -> bool:
@@ -56,12 +55,13 @@ class Resync:
             return False
         return True
 
-    async def _listed(self, kind: Kind) -> list[Object]:
-        found: list[Object] = []
+    async def _list(self, kind: Kind) -> dict[tuple[Kind, Place], str]:
+        missed: dict[tuple[Kind, Place], str] = {}
         for namespace in (self._namespaces if kind.namespaced else ()) or (None,):
             async for page in self._client.list_pages(kind, namespace):
-                found += page
-        return found
+                news = self._store.relist(kind, page)
+                missed |= {(kind, place): version for place, version in news.items()}
+        return missed
 
 
 class Watchdog:

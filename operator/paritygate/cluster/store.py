@@ -29,6 +29,7 @@ class Store:
         self._objects: dict[Kind, dict[Place, bytes]] = defaultdict(dict)
         self._found_by: dict[Term, set[tuple[Kind, Place]]] = defaultdict(set)
         self._touched: dict[Kind, set[Place]] = {}
+        self._listed: dict[Kind, set[Place]] = {}
 
     def put(self, kind: Kind, manifest: Manifest) -> None:
         """Keep an object, as a watch event or the answer to our own write shows it."""
@@ -44,28 +45,27 @@ class Store:
 
     def begin_relist(self, kind: Kind) -> None:
         """From here on, what is put or dropped is newer than the list that is about to be read."""
-        self._touched[kind] = set()
+        self._touched[kind], self._listed[kind] = set(), set()
 
-    def end_relist(self, kind: Kind, listed: Iterable[Manifest]) -> dict[Place, str]:
-        """Replace all objects of a kind by a complete list, but for what changed while it was read.
+    def relist(self, kind: Kind, page: Iterable[Manifest]) -> dict[Place, str]:
+        """Take over a page of the list, but for what changed since it was begun.
 
-        This is what forgets objects whose deletion no watch reported. Returns place and resource version of what the
-        list knew better than the store: a sound watch must report these soon.
+        Returns place and resource version of what the list knew better than the store: a sound watch must report
+        these soon. Page by page, because a whole list of raw objects is many times what is kept of it.
         """
-        touched = self._touched.pop(kind)
         missed: dict[Place, str] = {}
-        gone = set(self._objects[kind]) - touched
-        for manifest in listed:
-            place = _place(manifest)
-            gone.discard(place)
-            if place not in touched:
-                version = manifest["metadata"]["resourceVersion"]
-                if self._version(kind, place) != version:
-                    missed[place] = version
-                    self._put(kind, place, _lean(kind, manifest))
-        for place in gone:
-            self._drop(kind, place)
+        for manifest in page:
+            place, version = _place(manifest), manifest["metadata"]["resourceVersion"]
+            self._listed[kind].add(place)
+            if place not in self._touched[kind] and self._version(kind, place) != version:
+                missed[place] = version
+                self._put(kind, place, _lean(kind, manifest))
         return missed
+
+    def end_relist(self, kind: Kind) -> None:
+        """The list is complete: what it did not name is gone, though no watch may ever have said so."""
+        for place in set(self._objects[kind]) - self._listed.pop(kind) - self._touched.pop(kind):
+            self._drop(kind, place)
 
     def get(self, kind: Kind, namespace: str | None, name: str) -> Object | None:
         """An object, or None."""

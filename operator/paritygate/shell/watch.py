@@ -105,9 +105,9 @@ def _settings(kinds: frozenset[Kind]) -> kopf.OperatorSettings:
     settings.peering.standalone = True
     settings.scanning.disabled = True
     settings.queueing.worker_limit = None  # it limits living per-object workers, not work: ten objects a second
-    settings.queueing.idle_timeout = 0.5
+    settings.queueing.idle_timeout = 0.1  # a worker keeps its object's raw body as long as it idles
     settings.queueing.exit_timeout = 0.5  # our handlers take microseconds
-    settings.watching.chunk_size = 500
+    settings.watching.chunk_size = 250
     settings.watching.label_selectors = _selectors(kinds, settings.watching.label_selectors)
     settings.posting.enabled = False
     settings.posting.loggers = False
