@@ -63,7 +63,8 @@ CASES = {
     "relative-uri": Case("InvalidSpec", "inputs.npz", pack="relative"),
     "pool-without-node": Case("Unschedulable", "node", pool="bad-nowhere", terminal=False),
     "too-little-memory": Case("OOMKilled", "memory", pool="bad-tiny"),
-    "past-deadline": Case("DeadlineExceeded", "deadline", policy="bad-deadline", pool="bad-nowhere"),
+    "past-deadline": Case("DeadlineExceeded", "deadline", policy="bad-deadline"),
+    "no-node-in-time": Case("Unschedulable", "nodeSelector", policy="bad-deadline", pool="bad-nowhere"),
     "no-such-image": Case("AttemptsExhausted", "ImagePullFailed", policy="bad-image"),
     "no-such-target": Case("TargetNotFound", "nowhere", target="nowhere"),
 }  # fmt: skip
@@ -102,7 +103,7 @@ def packs(models: Path) -> Iterator[dict[str, Any]]:
     variants: dict[str, tuple[np.ndarray, list[str]]] = {
         "good": (inputs, rows),
         "duplicate": (inputs[:2000], [*rows[:1999], rows[0]]),
-        "missing": (inputs[:2000], rows[:1500]),
+        "missing": (inputs, rows[:9000]),
         "empty": (inputs[:0], []),
         "few": (inputs[:40], rows[:40]),
     }
@@ -159,13 +160,14 @@ kind: ValidationPolicy
 metadata: {name: bad-deadline}
 spec:
   gates: [{name: p95, metric: LatencyRatio, quantile: "0.95", limit: "100", enforcement: DryRun}]
-  evaluation: {deadline: 5s}
+  evaluation: {deadline: 1s}
 ---
 apiVersion: paritygate.io/v1alpha1
 kind: ValidationPolicy
 metadata: {name: bad-image}
 spec:
   gates: [{name: p95, metric: LatencyRatio, quantile: "0.95", limit: "100", enforcement: DryRun}]
+  evaluation: {attempts: 1}
   evaluatorImage: localhost/nowhere@sha256:0000000000000000000000000000000000000000000000000000000000000000
 """
 

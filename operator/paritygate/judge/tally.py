@@ -21,6 +21,9 @@ from .gates import Gate, bet_of
 UNKNOWN, BOTH_WRONG, BOTH_RIGHT, LOST, WON = -1, 0, 1, 2, 3
 """Outcome of one item: not evaluated yet; both wrong; both right; baseline right and candidate wrong; the reverse."""
 
+_WINDOW = 4096
+"""Items looked at in one go, a multiple of every batch size: a step costs what it counts, not what is left."""
+
 Ints = npt.NDArray[np.int64]
 Outcomes = npt.NDArray[np.int8]
 
@@ -55,7 +58,7 @@ class ItemTally:
         else:
             self._pass = flip.FlipState(pass_threshold(self._alpha))
         self._harm = harm.HarmState(harm_threshold(hard, float(plan.alpha_fail)))
-        self._batches = np.zeros((0, 4), np.int64)
+        self._log: list[Ints] = [np.zeros((0, 4), np.int64)]
 
     @property
     def n(self) -> int:
@@ -80,14 +83,15 @@ class ItemTally:
 
         Only whole batches are counted, but for the last of the sequence.
         """
-        ahead = outcomes[self.gate.sequence[self.n :]]
-        unknown = np.flatnonzero(ahead == UNKNOWN)
-        known = ahead[: unknown[0]] if unknown.size else ahead
-        if unknown.size:
-            known = known[: len(known) - len(known) % self._bet.batch]
-        if not known.size:
-            return
-        self.take(_batched(known, self._bet.batch))
+        while True:
+            window = outcomes[self.gate.sequence[self.n : self.n + _WINDOW]]
+            unknown = np.flatnonzero(window == UNKNOWN)
+            known = window[: unknown[0]] if unknown.size else window
+            last = self.n + len(known) == len(self.gate.sequence)
+            whole = known if last else known[: len(known) - len(known) % self._bet.batch]
+            if not whole.size:
+                return
+            self.take(_batched(whole, self._bet.batch))
 
     def state(self) -> Standing:
         """Where both sides stand."""
@@ -120,7 +124,7 @@ class ItemTally:
 
     def take(self, batches: Ints) -> None:
         """Count batches (k, 4) = [n10, n01, n11, n00]; also how a recheck replays a record."""
-        self._batches = np.concatenate([self._batches, batches])
+        self._log.append(batches)
         if isinstance(self._pass, rate.RateState):
             harmful = np.stack([batches[:, 0], batches[:, 1:].sum(1)], axis=1)
             self._pass = rate.advance(self._pass, harmful, self._margin)
@@ -129,6 +133,11 @@ class ItemTally:
         else:
             self._pass = flip.advance(self._pass, batches, self._margin, self._bet)
             self._harm = harm.advance(self._harm, batches, self._margin)
+
+    @property
+    def _batches(self) -> Ints:
+        self._log = [np.concatenate(self._log)]
+        return self._log[0]
 
     def _counted(self) -> Ints:
         return _as_losses(self._batches) if self._rate else self._batches
