@@ -34,6 +34,8 @@ class Stage:
     manifests: Path
     versions: Mapping[str, str]
     """Model name by the version that the serving runtime answers with."""
+    digests: Mapping[str, str]
+    """Digest by model name."""
 
     def kubectl(self, *words: str, stdin: str | None = None) -> str:
         """kubectl in the demo's namespace."""
@@ -55,9 +57,11 @@ def set_stage(namespace: str) -> Stage:
     cluster = ensure(profile=Profile.FULL)
     models = _models(cluster)
     _images(cluster)
-    manifests = _render(models)
+    digests = {name: manifest_digest(models / name) for name in MODELS}
+    manifests = _render(models, digests)
     install(cluster)
-    stage = Stage(cluster, namespace, manifests, {version_of(models / name): name for name in MODELS})
+    versions = {version_of(models / name): name for name in MODELS}
+    stage = Stage(cluster, namespace, manifests, versions, digests)
     serve_baseline(stage)
     return stage
 
@@ -99,9 +103,9 @@ def _images(cluster: Cluster) -> None:
         cluster.load(*archives)
 
 
-def _render(models: Path) -> Path:
+def _render(models: Path, digests: Mapping[str, str]) -> Path:
     """The manifests with the digests of this build: a digest can't be known before the artefact is."""
-    values = {f"MODEL_{name.upper()}": manifest_digest(models / name) for name in MODELS}
+    values = {f"MODEL_{name.upper()}": digest for name, digest in digests.items()}
     values["PACK_INPUTS"] = manifest_digest(models / "pack" / "inputs.npz")
     values["PACK_LABELS"] = manifest_digest(models / "pack" / "labels.csv")
     values["SERVING_IMAGE"] = SERVING_IMAGE
