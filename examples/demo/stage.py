@@ -11,7 +11,7 @@ from typing import Any
 from paritygate.evidence import manifest_digest
 
 from examples.demo.runtime.server import version_of
-from examples.quickstart.run import _build as build
+from examples.quickstart.run import built
 from tests.cluster import Cluster, Profile, ensure
 from tests.cluster.progress import step
 from tests.cluster.python_images import python_image
@@ -73,17 +73,17 @@ MODELS = {"fp32": "fp32.onnx", "int8": "int8.onnx", "quiet": "int8-scanner-a.onn
 def _models(cluster: Cluster) -> Path:
     if cluster.models_dir is None:
         raise SystemExit("the demo puts its models into a folder that all nodes share: use the host or kind provider")
-    built = CHECKOUT / "build" / "quickstart"
+    source = CHECKOUT / "build" / "quickstart"
     with step("models and pack"):
-        build(built)
+        built(source)
     for name, file in MODELS.items():
         folder = cluster.models_dir / name
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        shutil.copyfile(built / file, folder / "model.onnx")
+        shutil.copyfile(source / file, folder / "model.onnx")
     (cluster.models_dir / "leaky" / "runtime.json").write_text('{"keepWorkspaceMiB": 8}\n')
     shutil.rmtree(cluster.models_dir / "pack", ignore_errors=True)
-    shutil.copytree(built / "pack", cluster.models_dir / "pack")
+    shutil.copytree(source / "pack", cluster.models_dir / "pack")
     return cluster.models_dir
 
 

@@ -46,7 +46,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("build/quickstart"), help="where models, pack and evidence go")
     out = parser.parse_args().out
     started = time.monotonic()
-    _build(out)
+    built(out)
     wrong = [problem for number, story in enumerate(STORIES, 1) if (problem := _tell(number, story, out))]
     print(f"\n{'-' * 72}")
     for problem in wrong:
@@ -60,16 +60,17 @@ def main() -> int:
     return 0
 
 
-def _build(out: Path) -> None:
+def built(out: Path) -> None:
+    """Models and pack in `out`, made now unless the same recipe made them before."""
     recipe = Path(__file__).with_name("build.py")
-    key, built = hashlib.sha256(recipe.read_bytes()).hexdigest(), out / "built-by"
-    if built.exists() and built.read_text() == key:
+    key, mark = hashlib.sha256(recipe.read_bytes()).hexdigest(), out / "built-by"
+    if mark.exists() and mark.read_text() == key:
         print(f"Models and pack are in {out} (built before by the same recipe).", flush=True)
         return
-    built.unlink(missing_ok=True)
+    mark.unlink(missing_ok=True)
     print(f"Training a small model, quantizing it twice, drawing 10,000 items into {out} ...", flush=True)
     subprocess.run([sys.executable, str(recipe), "--out", str(out)], check=True)
-    built.write_text(key)
+    mark.write_text(key)
 
 
 def _tell(number: int, story: Story, out: Path) -> str:
