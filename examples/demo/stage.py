@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,19 +11,16 @@ from typing import Any
 
 from paritygate.evidence import manifest_digest
 
+from examples.demo.images import Images, load_images
 from examples.demo.runtime.server import version_of
 from examples.quickstart.run import built
-from tests.cluster import Cluster, Profile, ensure
+from tests.cluster import Cluster, ClusterError, Profile, ensure
 from tests.cluster.progress import step
-from tests.cluster.python_images import python_image
 
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parent.parent
 RENDERED = CHECKOUT / "build" / "demo"
 SYSTEM = "paritygate-system"
-SERVING_IMAGE = "dev.local/paritygate-demo-serving:1"
-OPERATOR_IMAGE = "localhost/paritygate-operator:demo"
-EVALUATOR_IMAGE = "localhost/paritygate-evaluator:demo"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +34,7 @@ class Stage:
     """Model name by the version that the serving runtime answers with."""
     digests: Mapping[str, str]
     """Digest by model name."""
+    images: Images
 
     def kubectl(self, *words: str, stdin: str | None = None) -> str:
         """kubectl in the demo's namespace."""
@@ -56,12 +55,12 @@ def set_stage(namespace: str) -> Stage:
     """Bring everything up that the stories need; what is there already is used."""
     cluster = ensure(profile=Profile.FULL)
     models = _models(cluster)
-    _images(cluster)
+    images = load_images(cluster)
     digests = {name: manifest_digest(models / name) for name in MODELS}
-    manifests = _render(models, digests)
-    install(cluster)
+    manifests = _render(models, digests, images)
+    install(cluster, images)
     versions = {version_of(models / name): name for name in MODELS}
-    stage = Stage(cluster, namespace, manifests, versions, digests)
+    stage = Stage(cluster, namespace, manifests, versions, digests, images)
     serve_baseline(stage)
     return stage
 
@@ -87,44 +86,29 @@ def _models(cluster: Cluster) -> Path:
     return cluster.models_dir
 
 
-def _images(cluster: Cluster) -> None:
-    archives = [
-        python_image(OPERATOR_IMAGE, ["operator"], ["/usr/bin/python3", "-m", "paritygate.shell"]),
-        python_image(EVALUATOR_IMAGE, ["evaluator", "stores"], ["/usr/bin/python3"]),
-        python_image(
-            SERVING_IMAGE,
-            None,
-            ["/usr/bin/python3", "/app/server.py"],
-            {"/app/server.py": HERE / "runtime" / "server.py"},
-            packages=["onnxruntime", "numpy"],
-        ),
-    ]
-    with step("load images"):
-        cluster.load(*archives)
-
-
-def _render(models: Path, digests: Mapping[str, str]) -> Path:
+def _render(models: Path, digests: Mapping[str, str], images: Images) -> Path:
     """The manifests with the digests of this build: a digest can't be known before the artefact is."""
     values = {f"MODEL_{name.upper()}": digest for name, digest in digests.items()}
     values["PACK_INPUTS"] = manifest_digest(models / "pack" / "inputs.npz")
     values["PACK_LABELS"] = manifest_digest(models / "pack" / "labels.csv")
-    values["SERVING_IMAGE"] = SERVING_IMAGE
+    values["SERVING_IMAGE"] = images.serving
     RENDERED.mkdir(parents=True, exist_ok=True)
     for source in sorted((HERE / "manifests").glob("*.yaml")):
         (RENDERED / source.name).write_text(Template(source.read_text()).substitute(values))
     return RENDERED
 
 
-def install(cluster: Cluster, *values: str) -> None:
-    """Install or upgrade the operator by its chart; extra `values` as --set arguments."""
+def install(cluster: Cluster, images: Images) -> None:
+    """Install or upgrade the operator by its chart."""
+    repository, _, tag = images.operator.rpartition(":")
     sets = {
-        "image.repository": OPERATOR_IMAGE.rpartition(":")[0],
-        "image.tag": OPERATOR_IMAGE.rpartition(":")[2],
+        "image.repository": repository,
+        "image.tag": tag,
         "image.pullPolicy": "Never",
-        "evaluator.image": EVALUATOR_IMAGE,
+        "evaluator.image": images.evaluator,
         "evaluator.pullPolicy": "Never",
     }
-    words = [f"--set={key}={value}" for key, value in sets.items()] + [f"--set={value}" for value in values]
+    words = [f"--set-string={key}={value}" for key, value in sets.items()]
     with step("install ParityGate by its chart"):
         cluster.helm(
             "upgrade", "--install", "paritygate", CHECKOUT / "charts" / "paritygate",
@@ -132,15 +116,30 @@ def install(cluster: Cluster, *values: str) -> None:
         )  # fmt: skip
 
 
+def clear_away(cluster: Cluster, namespace: str) -> None:
+    """Delete a namespace and wait until it is gone."""
+    there = ("get", "namespace", namespace, "-o", "name", "--ignore-not-found")
+    if not cluster.kubectl(*there):
+        return
+    # Validations first, for their finalizer: the operator may have traffic to take back.
+    cluster.kubectl("-n", namespace, "delete", "compressionvalidations", "--all", "--timeout=100s")
+    cluster.kubectl("delete", "namespace", namespace, "--wait=false")
+    end = time.monotonic() + 120
+    while cluster.kubectl(*there):
+        if time.monotonic() > end:
+            raise ClusterError(
+                f"namespace {namespace} is not gone after 120 s", f"kubectl describe namespace {namespace}"
+            )
+        # Again and again, because what owns pods goes later than they: Knative's drain takes minutes, for nobody.
+        cluster.kubectl("-n", namespace, "delete", "pods", "--all", "--grace-period=0", "--force", "--wait=false")
+        time.sleep(1)
+
+
 def serve_baseline(stage: Stage) -> None:
     """A clean namespace in which the float32 model serves. What was there is deleted."""
     cluster, namespace = stage.cluster, stage.namespace
     with step("a clean namespace"):
-        if cluster.kubectl("get", "namespace", namespace, "-o", "name", "--ignore-not-found"):
-            # Validations first, for their finalizer; then pods at once: Knative's drain takes minutes, for nobody.
-            stage.kubectl("delete", "compressionvalidations,inferenceservices", "--all", "--timeout=60s")
-            stage.kubectl("delete", "pods", "--all", "--grace-period=0", "--force")
-            cluster.kubectl("delete", "namespace", namespace, "--timeout=60s")
+        clear_away(cluster, namespace)
         cluster.kubectl("create", "namespace", namespace)
         cluster.models_claim(namespace)
     with step("serve the float32 baseline"):

@@ -19,7 +19,7 @@ import yaml
 from onnx import TensorProto, helper
 from paritygate.evidence import manifest_digest
 
-from examples.demo.stage import Stage
+from examples.demo.stage import Stage, clear_away
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
@@ -200,8 +200,7 @@ def ends(installed: Stage) -> Iterator[Callable[[str], dict[str, Any]]]:
     """Every case applied at once; called with a name it waits for that case's reason and returns the object."""
     cluster, models = installed.cluster, installed.cluster.models_dir
     assert models is not None
-    if cluster.kubectl("get", "namespace", NAMESPACE, "-o", "name", "--ignore-not-found"):
-        cluster.kubectl("delete", "namespace", NAMESPACE, "--timeout=100s")
+    clear_away(cluster, NAMESPACE)
     cluster.kubectl("create", "namespace", NAMESPACE)
     cluster.kubectl("label", "namespace", NAMESPACE, "pod-security.kubernetes.io/enforce=restricted")
     cluster.models_claim(NAMESPACE)
@@ -221,7 +220,7 @@ def ends(installed: Stage) -> Iterator[Callable[[str], dict[str, Any]]]:
             time.sleep(1)
 
     yield end
-    cluster.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
+    clear_away(cluster, NAMESPACE)
     for folder in models.glob("bad-*"):
         shutil.rmtree(folder)
 

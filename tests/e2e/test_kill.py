@@ -13,7 +13,7 @@ from threading import Event, Thread
 
 import pytest
 
-from examples.demo.stage import EVALUATOR_IMAGE, SYSTEM, Stage
+from examples.demo.stage import SYSTEM, Stage
 from examples.demo.stories import Traffic, promotion, quiet_failure
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
@@ -46,7 +46,7 @@ class Operator:
     def _start(self) -> None:
         argv = self._stage.cluster.command([sys.executable, "-m", "paritygate.shell"])
         env = self._stage.cluster.env() | {
-            "PARITYGATE_EVALUATOR_IMAGE": EVALUATOR_IMAGE,
+            "PARITYGATE_EVALUATOR_IMAGE": self._stage.images.evaluator,
             "PARITYGATE_IMAGE_PULL_POLICY": "Never",
             "PARITYGATE_NAMESPACE": SYSTEM,
             # The same identity takes its own Lease back at once: the process before is surely dead.
