@@ -207,8 +207,13 @@ def test_an_interrupt_leaves_no_process_and_no_folder_behind(case: Case, signal_
     edit("policy.yaml", '"9.00"', '"1.00"')(folder)
     scratch = folder / "tmp"
     scratch.mkdir()
+    # As in a terminal: a test run in the background of a shell has SIGINT ignored, and so would its children.
+    program = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from paritygate.cli import main; sys.exit(main())"
+    )
     process = subprocess.Popen(
-        [sys.executable, "-c", "import sys; from paritygate.cli import main; sys.exit(main())", *arguments(folder)],
+        [sys.executable, "-c", program, *arguments(folder)],
         env=os.environ | {"TMPDIR": str(scratch)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
