@@ -224,6 +224,18 @@ def test_progress_moves_in_quarters() -> None:
     assert world.status_writes - before <= 3
 
 
+def test_with_a_verdict_the_progress_tells_what_was_used() -> None:
+    world = World()
+    world.rest()
+    world.texts[world.job()] = '{"type":"progress","stage":"Evaluating","items":64,"planned":1000}\n'
+    world.rest()
+    world.evaluated()
+    world.rest()
+    progress = world.status.progress
+    (report,) = world.reports.values()
+    assert (progress.items, progress.percent, progress.stage) == (report.spec.items, 100, "Judged")
+
+
 def test_an_error_of_the_evaluator_is_the_verdict() -> None:
     world = World()
     world.rest()

@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-from paritygate.api import Outcome, ReleaseOutcome, ReleaseStatus
-from paritygate.api.validation import AttemptStatus, SubjectStatus
+from paritygate.api import Outcome, ReleaseOutcome, ReleaseStatus, ValidationReport
+from paritygate.api.validation import AttemptStatus, ProgressStatus, SubjectStatus
 from paritygate.serving import instants
 
 from . import release
@@ -38,6 +38,7 @@ def decided(case: Case) -> Step | None:
         "verdict": verdict,
         "gates": gates_of(case.report) if case.status.verdict != verdict else case.status.gates,
         "attempts": _closed_attempts(case),
+        "progress": _judged(case.report),
         "release": case.release,
     }
     if verdict.outcome is not Outcome.PASSED:
@@ -129,6 +130,13 @@ def _time_to_zero(ended: ReleaseStatus) -> str:
         return ""
     seconds = (instants.read(ended.zero_at) - instants.read(ended.breached_at)).total_seconds()
     return f"; the candidate's share was 0 % {seconds:.1f} s after the breach"
+
+
+def _judged(report: ValidationReport) -> ProgressStatus | None:
+    """What was used in the end; of an evaluation without a result nothing is known."""
+    if report.spec.result_digest is None:
+        return None
+    return ProgressStatus(items=report.spec.items, planned=report.spec.items, percent=100, stage="Judged")
 
 
 def _closed_attempts(case: Case) -> tuple[AttemptStatus, ...]:
