@@ -26,9 +26,11 @@ unit: env ## Tests that need nothing but Python (under a minute)
 	$(PYTEST) -m "not api and not cluster" -n auto --dist worksteal
 
 test-api: env ## Tests against a real API server, control plane only
+	$(PY) -m tests.cluster build --profile api >/dev/null
 	$(PYTEST) -m api -n 2 --dist loadfile
 
 test-cluster: env ## Tests on the whole cluster with KServe: user stories, kills
+	$(PY) -m tests.cluster build >/dev/null
 	$(PYTEST) -m cluster
 
 test: check unit test-api test-cluster ## Everything, as CI runs it

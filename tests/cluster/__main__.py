@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.cluster import lifecycle, whole
+from tests.cluster import golang, lifecycle, whole
 from tests.cluster.errors import ClusterError
 from tests.cluster.places import Profile
 from tests.cluster.pools import POOLS
@@ -63,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     up.set_defaults(verb=_up)
 
     build = verbs.add_parser("build", help="only compile, fetch and cache what a cluster is made of")
+    build.add_argument("--profile", type=Profile, choices=list(Profile), default=Profile.FULL)
     build.set_defaults(verb=_build)
     load = _verb(verbs, "load", _load, "bring image archives (OCI or docker layout) to the nodes")
     load.add_argument("--pool", choices=POOLS, help="only to the nodes of this pool")
@@ -111,9 +112,12 @@ def _up(arguments: argparse.Namespace) -> None:
 
 
 def _build(arguments: argparse.Namespace) -> None:
-    for archives in whole.make_artefacts():
-        for archive in archives:
-            print(archive)
+    for binary in golang.FOR_API_TESTS:
+        print(golang.built(binary))
+    if arguments.profile is Profile.FULL:
+        for archives in whole.make_artefacts():
+            for archive in archives:
+                print(archive)
 
 
 def _load(arguments: argparse.Namespace) -> None:

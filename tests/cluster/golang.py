@@ -68,6 +68,10 @@ def _target(binary: Binary) -> Path:
     return cache("bin") / key(binary) / binary.name
 
 
+# What tests against the control plane alone ask for.
+FOR_API_TESTS = (API_SERVER, KUBECTL, CONTROLLER_MANAGER, HELM, OBJECT_STORE)
+
+
 def built(binary: Binary) -> Path:
     """The path of a binary, compiled now if the cache lacks it; one build at a time, for the memory's sake."""
     target = _target(binary)
