@@ -11,7 +11,8 @@ from paritygate.engine import Closed, WorkQueue
 
 def run(test: Callable[[WorkQueue[str]], Awaitable[None]]) -> None:
     async def main() -> None:
-        await test(WorkQueue[str](base=0.001, longest=0.01, chance=lambda: 0.5))
+        async with asyncio.timeout(10):  # a key that never comes is a failure, not a hang
+            await test(WorkQueue[str](base=0.001, longest=0.01, chance=lambda: 0.5))
 
     asyncio.run(main())
 
@@ -49,6 +50,11 @@ def test_the_newest_delay_replaces_the_older_one() -> None:
         queue.done("a")
         queue.add_after("b", 0.002)
         assert await queue.take() == "b"
+        assert queue.depth == 0
+        queue.add_after("c", 0.001)
+        queue.add_after("c", 3600)
+        queue.add_after("d", 0.01)
+        assert await queue.take() == "d"
         assert queue.depth == 0
 
     run(test)

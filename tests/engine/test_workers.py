@@ -40,7 +40,8 @@ def test_the_one_switch(
 
         queue.add("ns/a")
         with caplog.at_level(logging.CRITICAL):
-            await Workers(queue, reconcile, count=2, observe=lambda o, s: seen.append(o)).run()
+            async with asyncio.timeout(10):
+                await Workers(queue, reconcile, count=2, observe=lambda o, s: seen.append(o)).run()
         return seen
 
     assert asyncio.run(main()) == ([outcome, Outcome.SUCCESS] if again else [outcome])

@@ -4,6 +4,7 @@ It fakes only what a real server cannot do on demand: refuse the k-th write, go 
 out the log of a pod that never ran.
 """
 
+import asyncio
 import contextlib
 import json
 import ssl
@@ -58,6 +59,8 @@ class ApiProxy:
     """Watches go on, but nothing comes through any more."""
     before: Callable[[Seen], int] = lambda seen: 0
     """Asked before a request is passed on: a status code to answer instead, or 0."""
+    slow: dict[tuple[str, str, str], float] = field(default_factory=dict)
+    """Seconds that requests of a rule are held back."""
     after: Callable[[Seen], int] = lambda seen: 0
     """Asked after the server applied it: a status code to answer instead, or 0."""
     _runner: web.AppRunner | None = None
@@ -121,6 +124,7 @@ class ApiProxy:
         asked = parsed(request.method, request.path, "watch" in request.query and request.query["watch"] != "false")
         if asked.group in self.hidden:
             return self._answer(asked, 404)
+        await asyncio.sleep(self.slow.get(asked.rule, 0))
         if code := self.before(asked):
             return self._answer(asked, code)
         if asked.subresource == "log" and asked.name in self.logs:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-from paritygate.api import EvaluationPlan, EvaluationResult, Metric, Outcome, Reason
+from paritygate.api import Check, CheckRecord, EvaluationPlan, EvaluationResult, Metric, Outcome, Reason
 from paritygate.cluster import JOB, POD, AlreadyExists, Client, Kind, NotFound, Object
 from paritygate.judge import BOTH_RIGHT, LOST, ItemTally, conclude, expand, hard_gates, plan_digest
 
@@ -73,7 +73,8 @@ def honest_result(plan: EvaluationPlan, attempt: int, harm: int) -> EvaluationRe
     for tally in tallies:
         tally.count(outcomes)
     records = tuple(tally.record() for tally in tallies)
-    verdict = conclude(plan, records, (), None)
+    checks = tuple(CheckRecord(name=check, ok=True) for check in Check)
+    verdict = conclude(plan, records, checks, None)
     return EvaluationResult(
         input_digest=plan_digest(plan),
         attempt=attempt,
@@ -81,8 +82,10 @@ def honest_result(plan: EvaluationPlan, attempt: int, harm: int) -> EvaluationRe
         reason=Reason(verdict.reason),
         message=verdict.message,
         gates=records,
+        checks=checks,
         items=ITEMS,
-        baseline_digest=plan.baseline.digest,
+        harmful_flips=harm,
+        baseline_digest=plan.baseline.digest or plan.candidate.digest,
         candidate_digest=plan.candidate.digest,
     )
 

@@ -1,6 +1,7 @@
 """Who leads, and when one stops: on a Lease that lives in memory, so that it can fail on demand."""
 
 import asyncio
+from collections.abc import Coroutine
 from datetime import UTC, datetime
 from typing import Any
 
@@ -49,6 +50,14 @@ class Leases:
         return str(self.lease["spec"]["holderIdentity"])
 
 
+def run(main: Coroutine[None, None, None]) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(20):
+            await main
+
+    asyncio.run(bounded())
+
+
 def elector(leases: Leases, identity: str, duration: float = 0.2) -> Elector:
     return Elector(
         leases,  # type: ignore[arg-type]
@@ -76,7 +85,7 @@ def test_the_first_leads_and_the_second_waits_until_the_first_lets_go() -> None:
         assert leases.lease is not None
         assert leases.lease["spec"]["leaseTransitions"] == 2
 
-    asyncio.run(main())
+    run(main())
 
 
 def test_a_leader_that_went_silent_is_replaced_by_the_waiters_own_clock() -> None:
@@ -91,7 +100,7 @@ def test_a_leader_that_went_silent_is_replaced_by_the_waiters_own_clock() -> Non
         await second
         assert leases.holder == "b"
 
-    asyncio.run(main())
+    run(main())
 
 
 def test_a_leader_that_cannot_renew_gives_up_before_others_may_take_over() -> None:
@@ -103,7 +112,7 @@ def test_a_leader_that_cannot_renew_gives_up_before_others_may_take_over() -> No
         with pytest.raises(LeaseLost, match="not renewed"):
             await first.hold()
 
-    asyncio.run(main())
+    run(main())
 
 
 def test_a_leader_that_sees_another_one_gives_up_at_once() -> None:
@@ -119,4 +128,4 @@ def test_a_leader_that_sees_another_one_gives_up_at_once() -> None:
         await first.release()
         assert leases.holder == "b"
 
-    asyncio.run(main())
+    run(main())

@@ -62,6 +62,24 @@ def test_sigterm_lets_go_of_the_lease_and_ends_with_0(story: Story) -> None:
     story(test)
 
 
+def test_what_is_in_flight_at_sigterm_is_finished(story: Story) -> None:
+    async def test(world: World) -> None:
+        creating = ("batch", "jobs", "create")
+        world.proxy.slow[creating] = 1.0
+        async with world.operator() as running:
+            await world.validate()
+            held = asyncio.Event()
+            world.proxy.before = lambda seen: held.set() or 0 if seen.rule == creating else 0
+            await held.wait()
+            running.stop.set()
+            await asyncio.wait([running.task])
+        (job,) = await world.all(JOB)
+        (attempt,) = (await world.get())["status"]["attempts"]
+        assert attempt["job"] == job["metadata"]["name"], "the status that follows the Job was still written"
+
+    story(test)
+
+
 def test_killed_again_and_again_it_comes_to_the_same_end(story: Story) -> None:
     async def test(world: World) -> None:
         async with world.evaluators() as evaluators:

@@ -57,7 +57,10 @@ class Executor:
         """
         look_again = False
         for action in plan.actions:
-            look_again |= await self._act(key, action)
+            try:
+                look_again |= await self._act(key, action)
+            except NotFound as gone:
+                raise Conflict(f"{type(action).__name__}: what was read is gone: {gone}") from gone
         written = await self.write_status(key, plan.status)
         if written or plan.actions:
             await self._tell(key, plan.events)

@@ -88,7 +88,7 @@ class Feed:
 
     async def _stream(self) -> None:
         while True:
-            watch = Watch(self._kubeconfig, self._namespaces, self._served, self._announce)
+            watch = Watch(self._kubeconfig, self._namespaces, self._served, self.announce)
             streaming = asyncio.create_task(watch.run(), name="watch")
             try:
                 await first(streaming, self._kserve_appears())
@@ -123,17 +123,19 @@ class Feed:
                 self._missed(overdue)
                 raise WatchDeaf(f"{overdue} objects were listed and never announced")
 
-    def _announce(self, kind: Kind, type_: str | None, manifest: Manifest) -> None:
+    def announce(self, kind: Kind, type_: str | None, manifest: Manifest) -> None:
+        """What a watch tells: keep it, and let everybody look again whom the object concerned or concerns now."""
         metadata = manifest["metadata"]
-        self._watchdog.announced(kind, (metadata.get("namespace", ""), metadata["name"]))
-        keys = self._store.concerned(kind, manifest)
+        namespace, name = metadata.get("namespace", ""), metadata["name"]
+        self._watchdog.announced(kind, (namespace, name))
+        before = self._store.get(kind, namespace, name)
         if type_ == "DELETED":
             self._store.drop(kind, manifest)
         else:
             self._store.put(kind, manifest)
-            keys |= self._store.concerned(kind, manifest)
-        for key in keys:
-            self._queue.add(key)
+        for seen in (before, manifest):
+            for key in self._store.concerned(kind, seen) if seen is not None else ():
+                self._queue.add(key)
 
 
 def _clock() -> float:
