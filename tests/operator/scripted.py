@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-from paritygate.api import Check, CheckRecord, EvaluationPlan, EvaluationResult, Metric, Outcome, Reason
+from paritygate.api import Check, CheckRecord, EvaluationPlan, EvaluationResult, GateRecord, Metric, Outcome, Reason
 from paritygate.cluster import JOB, POD, AlreadyExists, Client, Kind, NotFound, Object
 from paritygate.judge import BOTH_RIGHT, LOST, ItemTally, conclude, expand, hard_gates, plan_digest
 
@@ -72,7 +72,8 @@ def honest_result(plan: EvaluationPlan, attempt: int, harm: int) -> EvaluationRe
     tallies = [ItemTally(gate, plan, hard_gates(counted)) for gate in counted]
     for tally in tallies:
         tally.count(outcomes)
-    records = tuple(tally.record() for tally in tallies)
+    unmeasured = [GateRecord(name=g.name, claim=g.name, decision="Open") for g in gates if not g.power]
+    records = (*(tally.record() for tally in tallies), *unmeasured)
     checks = tuple(CheckRecord(name=check, ok=True) for check in Check)
     verdict = conclude(plan, records, checks, None)
     return EvaluationResult(

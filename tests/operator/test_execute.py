@@ -63,11 +63,8 @@ class Recorder(Client):
 
     async def patch(self, kind: Kind, namespace: str | None, name: str, patch: Mapping[str, Any]) -> dict[str, Any]:
         self._call("patch", kind, patch)
-        return {
-            **kept("3"),
-            **patch,
-            "metadata": {**kept("3")["metadata"], **patch.get("metadata", {}), "resourceVersion": "3"},
-        }
+        metadata = {**kept()["metadata"], **patch.get("metadata", {}), "resourceVersion": "3"}
+        return {**kept(), **patch, "metadata": metadata}
 
     async def patch_status(
         self, kind: Kind, namespace: str | None, name: str, patch: Mapping[str, Any]

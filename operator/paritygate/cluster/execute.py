@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from paritygate.api import ValidationStatus
-from paritygate.engine import Terminal
+from paritygate.engine import Conflict, Terminal
 from paritygate.lifecycle.model import (
     FINALIZER,
     Action,
