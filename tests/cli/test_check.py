@@ -115,7 +115,8 @@ def test_two_runs_give_the_same_record_but_for_times_and_json_is_all_that_is_pri
 
 TAMPERED: list[tuple[str, Callable[[dict[str, dict[str, object]]], object], str]] = [
     ("verdict", lambda d: d["verdict"].update(outcome="Failed"), "the file states Failed"),
-    ("result", lambda d: d["result"].update(items=1), "was changed after it was written"),
+    ("result", lambda d: d["result"].update(startedAt="1999"), "was changed after it was written"),
+    ("items", lambda d: d["result"].update(items=1), "1 items judged"),
     ("plan", lambda d: d["plan"].update(alpha="0.5"), "result is of input digest"),
     ("digest", lambda d: d["digests"].update(plan="sha256:1"), "the plan has digest"),
     (

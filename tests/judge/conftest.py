@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 from paritygate.api import (
+    Check,
+    CheckRecord,
     ControlRecord,
     DataFile,
     EvaluationPlan,
@@ -16,9 +18,10 @@ from paritygate.api import (
     Technique,
 )
 from paritygate.api.policy import GateSpec, PolicySpec
-from paritygate.judge import ItemTally, build_plan, conclude, expand, hard_gates, plan_digest
+from paritygate.judge import LOST, WON, ItemTally, build_plan, conclude, expand, hard_gates, plan_digest
 
 DIGEST = "sha256:" + "0" * 64
+CHECKED = tuple(CheckRecord(name=check, ok=True) for check in Check)
 
 
 def a_plan(*gates: dict[str, object], tier: str = "Standard", latency: bool = False) -> EvaluationPlan:
@@ -65,14 +68,19 @@ def evaluate(
     for tally in tallies:
         tally.count(outcomes.astype(np.int8))
     records = tuple(t.record() for t in tallies)
-    verdict = conclude(plan, records, (), None)
+    verdict = conclude(plan, records, CHECKED, None)
     return EvaluationResult(
         input_digest=plan_digest(plan),
         outcome=Outcome(verdict.outcome),
         reason=Reason(verdict.reason),
         message=verdict.message,
         gates=records,
+        checks=CHECKED,
         items=len(ids),
+        harmful_flips=int((outcomes == LOST).sum()),
+        beneficial_flips=int((outcomes == WON).sum()),
+        baseline_digest=plan.baseline.digest,
+        candidate_digest=plan.candidate.digest,
     )
 
 

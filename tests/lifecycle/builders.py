@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from paritygate.api import (
     AcceleratorPool,
+    Check,
+    CheckRecord,
     CompressionValidation,
     DataFile,
     EvaluationPlan,
@@ -92,16 +94,18 @@ def gates(kind: str) -> tuple[GateRecord, ...]:
     generator = np.random.default_rng(7)
     harmful = {"passes": 0.002, "fails": 0.06, "ends-open": 0.012}[kind]
     outcomes = generator.choice([3, 2, 1], size=items, p=[0.002, harmful, 0.998 - harmful]).astype(np.int8)
-    expanded = [gate for gate in expand(plan, [str(i) for i in range(items)], {}) if gate.power]
-    tallies = [ItemTally(gate, plan, hard_gates(expanded)) for gate in expanded]
+    expanded = expand(plan, [str(i) for i in range(items)], {})
+    tallies = [ItemTally(gate, plan, hard_gates(expanded)) for gate in expanded if gate.power]
     for tally in tallies:
         tally.count(outcomes)
-    return tuple(tally.record() for tally in tallies)
+    unmeasured = [GateRecord(name=g.name, claim=g.name, decision="Open") for g in expanded if not g.power]
+    return (*(tally.record() for tally in tallies), *unmeasured)
 
 
 def result(plan: EvaluationPlan, kind: str = "passes", **update: Any) -> EvaluationResult:
     records = gates(kind)
-    verdict = conclude(plan, records, (), None)
+    checks = tuple(CheckRecord(name=check, ok=True) for check in Check)
+    verdict = conclude(plan, records, checks, None)
     return EvaluationResult(
         **{
             "input_digest": plan_digest(plan),
@@ -109,7 +113,12 @@ def result(plan: EvaluationPlan, kind: str = "passes", **update: Any) -> Evaluat
             "reason": verdict.reason,
             "message": verdict.message,
             "gates": records,
-            "items": records[0].n,
+            "checks": checks,
+            "items": max(record.n for record in records),
+            "harmful_flips": max(record.n10 for record in records),
+            "beneficial_flips": max(record.n01 for record in records),
+            "baseline_digest": plan.baseline.digest or SHA[A],
+            "candidate_digest": plan.candidate.digest,
             **update,
         }
     )

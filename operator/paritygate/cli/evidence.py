@@ -1,7 +1,6 @@
 """The record of a check: everything that the verdict rests on, recomputable by a stranger."""
 
 import argparse
-import json
 import os
 import tempfile
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pydantic import ValidationError
 
 from paritygate.api import EXIT_CODES, EvaluationPlan, EvaluationResult, Outcome
 from paritygate.evidence import canonical_json, digest_of
-from paritygate.judge import ResultRefused, Verdict, plan_digest, recompute
+from paritygate.judge import ResultRefused, Verdict, plan_digest, recompute, strict_json
 
 from .show import show_verdict
 from .usage import UsageError
@@ -64,7 +63,7 @@ def check_writable(path: Path) -> None:
 def verify(options: argparse.Namespace) -> int:
     """Recompute the verdict of an evidence file; 4 when it does not follow from what is recorded."""
     try:
-        document = json.loads(options.evidence.read_bytes())
+        document = strict_json(options.evidence.read_bytes())
         if document.get("schema") != SCHEMA:
             raise UsageError(f"{options.evidence}: not an evidence file: its schema is {document.get('schema')!r}")
         plan = EvaluationPlan.model_validate(document["plan"])

@@ -1,10 +1,12 @@
 """Packs, policy and outcomes in; gates and a verdict out. Pure."""
 
+from .coherence import ResultRefused
 from .gates import Gate, expand
 from .latency import ControlTally, LatencyTally, block_orders, decode_blocks, encode_blocks
 from .plan import ITEM_METRICS, PlanError, build_plan, order_seed, plan_digest
 from .ratios import ratio_record
-from .recheck import ResultRefused, recompute
+from .recheck import recompute
+from .strict import strict_json
 from .tally import BOTH_RIGHT, BOTH_WRONG, LOST, UNKNOWN, WON, ItemTally, hard_gates
 from .verdict import Verdict, conclude, failed_already
 from .wording import describe, underpowered
@@ -36,5 +38,6 @@ __all__ = [
     "plan_digest",
     "ratio_record",
     "recompute",
+    "strict_json",
     "underpowered",
 ]

@@ -22,6 +22,9 @@ TARGET_POWER = 0.9
 LEAST_POWER = 0.5
 """A hard gate that would pass an equal candidate less often than this is underpowered."""
 
+PLENTY, ALL_BUT_SURE = 4, 0.99
+"""Items beyond what is all but sure to be enough are not simulated: they cost time and memory and change nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Gate:
@@ -95,8 +98,8 @@ def bet_of(plan: EvaluationPlan) -> FlipBet:
 @lru_cache(maxsize=4096)
 def _planned(have: int, alpha: float, margin: float, flips: float, with_margin: bool) -> Power:
     bet = FlipBet(v0=flips)
-    power = planned_power(have, alpha=alpha, margin=margin, flip_rate=flips, bet=bet)
     needed = items_needed(alpha=alpha, margin=margin, flip_rate=flips, power=TARGET_POWER, bet=bet)
+    power = planned_power(min(have, PLENTY * needed), alpha=alpha, margin=margin, flip_rate=flips, bet=bet)
     smallest = None
     if with_margin and power < LEAST_POWER:
         smallest = smallest_margin(have, alpha=alpha, flip_rate=flips, power=TARGET_POWER, bet=bet)
@@ -111,13 +114,22 @@ def _planned_rate(have: int, alpha: float, limit: float, flips: float) -> Power:
     the limit. A technique whose usual rate lies above the limit is no reason to refuse: this candidate may be better.
     """
     expected = min(flips / 2, limit / 3)
-    batch, paths, horizon = RATE_1.batch, 1000, max(have, 4096)
+    horizon = 4096
+    ends = _rate_ends(horizon, alpha, limit, expected)
+    while horizon < have and (ends <= horizon).mean() < ALL_BUT_SURE:
+        horizon = min(2 * horizon, have)
+        ends = _rate_ends(horizon, alpha, limit, expected)
+    needed = int(np.quantile(ends, TARGET_POWER, method="inverted_cdf"))
+    return Power(needed=needed, have=have, power=float((ends <= min(have, horizon)).mean()))
+
+
+def _rate_ends(horizon: int, alpha: float, limit: float, expected: float) -> Ints:
+    """Items to a pass of 1000 runs; horizon + 1 = none."""
+    batch, paths = RATE_1.batch, 1000
     hits = np.random.default_rng(0).binomial(batch, expected, (paths, horizon // batch))
     wealth = log_wealth_path(np.stack([hits, batch - hits], axis=-1), limit)
     passed = wealth >= pass_threshold(alpha)
-    ends = np.where(passed.any(1), (passed.argmax(1) + 1) * batch, horizon + 1)
-    needed = int(np.quantile(ends, TARGET_POWER, method="inverted_cdf"))
-    return Power(needed=needed, have=have, power=float((ends <= have).mean()))
+    return np.where(passed.any(1), (passed.argmax(1) + 1) * batch, horizon + 1)
 
 
 def _slices(

@@ -1,7 +1,7 @@
 """Latency ratios: the processes behind a LatencyRatio gate and the A/A control that must come first."""
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,9 @@ Blocks = npt.NDArray[np.int64]
 
 TICK = 1.0
 """The timer's tick in ns: `perf_counter_ns` on Linux."""
+
+INTERVAL_SLACK = 1.002
+"""The ends of an interval are found to a thousandth: another machine may find the next one."""
 
 LEAST_CONTROL = 1.05
 """The A/A control asks for at least this much slack: two identical models can't prove a ratio of 1."""
@@ -91,6 +94,7 @@ class LatencyTally:
         self._p, self._alpha, limit = float(gate.claim.quantile or 0), float(plan.alpha), float(gate.claim.limit or 0)
         self._process = RatioProcess(self._p, limit, limit, order_seed(plan))
         self._thresholds = pass_threshold(self._alpha), harm_threshold(hard, float(plan.alpha_fail))
+        self._most = plan.latency_blocks
         self._blocks: Blocks = np.zeros((0, 4), np.int64)
         self._last = Look(0, 0.0, 0.0)
         self._pass_at: int | None = None
@@ -114,17 +118,36 @@ class LatencyTally:
                 self._harm_at = look.n
 
     def confirms(self, pass_at: int | None, harm_at: int | None, blocks: Blocks) -> bool:
-        """Whether these blocks really close the sides where a record says so: two looks instead of the schedule."""
-        scheduled = {*latency.looks(len(blocks) + 1), len(blocks)}
-        claimed = [n for n in (pass_at, harm_at) if n is not None]
-        if any(n not in scheduled or not 0 < n <= len(blocks) for n in claimed):
-            return False
-        passed = pass_at is None or self._process.at(blocks, pass_at).log_e >= self._thresholds[0]
-        harmed = harm_at is None or self._process.at(blocks, harm_at).log_e_harm >= self._thresholds[1]
-        return passed and harmed
+        """Whether these blocks close the sides where a record says so, and no other; adopts them if they do.
 
-    def record(self) -> GateRecord:
-        """The evidence so far."""
+        Looks are those of the schedule, and one where the plan allows no more blocks: a look elsewhere is a choice.
+        """
+        scheduled = [n for n in latency.looks(len(blocks) + 1) if n <= len(blocks)]
+        if len(blocks) == self._most and self._most not in scheduled:
+            scheduled.append(self._most)
+        if any(n is not None and n not in scheduled for n in (pass_at, harm_at)):
+            return False
+        if pass_at is not None and self._process.at(blocks, pass_at).log_e < self._thresholds[0]:
+            return False
+        if harm_at is not None and self._process.at(blocks, harm_at).log_e_harm < self._thresholds[1]:
+            return False
+        if pass_at is not None and harm_at is None and self._harmed(blocks, scheduled):
+            return False
+        self._blocks, self._pass_at, self._harm_at = blocks, pass_at, harm_at
+        return True
+
+    def supports(self, interval: tuple[float, float]) -> bool:
+        """Whether the blocks exclude what an interval leaves out: cheaper than to search for its ends again."""
+        first, second, threshold = self._blocks[:, :2], self._blocks[:, 2:], pass_threshold(self._alpha / 2)
+        low, high = interval[0] / INTERVAL_SLACK, interval[1] * INTERVAL_SLACK
+        return (
+            0 < low <= high
+            and latency.log_e(first, second, self._p, high) >= threshold
+            and latency.log_harm(first, second, self._p, low) >= threshold
+        )
+
+    def figures(self) -> GateRecord:
+        """The evidence so far but for its interval and wealth, which cost a search."""
         name, claim = self.gate.name, self.gate.claim.name
         if not len(self._blocks):
             return GateRecord(name=name, claim=claim, decision=self.decision)
@@ -137,12 +160,21 @@ class LatencyTally:
             baseline_value=float(np.quantile(first, self._p, method="inverted_cdf")),
             candidate_value=float(np.quantile(second, self._p, method="inverted_cdf")),
             estimate=latency.ratio_estimate(first, second, self._p),
-            interval=_finite(latency.ratio_interval(first, second, self._p, self._alpha)),
-            log_e=self._last.log_e,
-            log_e_harm=self._last.log_e_harm,
             pass_at=self._pass_at,
             harm_at=self._harm_at,
         )
+
+    def record(self) -> GateRecord:
+        """The evidence so far."""
+        figures = self.figures()
+        if not len(self._blocks):
+            return figures
+        interval = latency.ratio_interval(self._blocks[:, :2], self._blocks[:, 2:], self._p, self._alpha)
+        wealth = {"log_e": self._last.log_e, "log_e_harm": self._last.log_e_harm}
+        return figures.model_copy(update={"interval": _finite(interval), **wealth})
+
+    def _harmed(self, blocks: Blocks, scheduled: Sequence[int]) -> bool:
+        return any(self._process.at(blocks, n).log_e_harm >= self._thresholds[1] for n in scheduled)
 
 
 class ControlTally:

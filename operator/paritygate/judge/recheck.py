@@ -6,25 +6,36 @@ import numpy as np
 
 from paritygate.api import (
     Claim,
+    ControlRecord,
     Decision,
     Enforcement,
     EvaluationPlan,
     EvaluationResult,
     GateRecord,
     Metric,
-    Outcome,
     Reason,
 )
 
-from .batchlog import decode
+from .coherence import (
+    ResultRefused,
+    batches_of,
+    check_gates,
+    check_numbers,
+    check_shared_items,
+    check_subjects,
+    check_without_evidence,
+)
 from .gates import Gate, bet_of, planned
-from .latency import ControlTally, LatencyTally, decode_blocks
+from .latency import Blocks, ControlTally, LatencyTally, decode_blocks
 from .plan import ITEM_METRICS, plan_digest
 from .ratios import ratio_record
 from .tally import ItemTally
 from .verdict import Verdict, conclude
 
 TOLERANCE = 1e-9
+
+TOLERANCES = {"interval": 1e-6, "proven_margin": 0.05}
+"""Figures that are searched for and only shown: another processor's last bit may end the search a step away."""
 
 DECIDED = {
     Reason.ALL_GATES_PROVED,
@@ -38,34 +49,26 @@ DECIDED = {
 """Reasons that follow from evidence and are derived again; the others say why there is none."""
 
 
-class ResultRefused(ValueError):
-    """A result that does not follow from its own counts, or is not of this plan."""
-
-
 def recompute(plan: EvaluationPlan, result: EvaluationResult) -> Verdict:
     """The verdict that the counts of a result support. Raises ResultRefused when it is not the one it states.
 
-    Checks that the result is of this plan, that its gates are the plan's, that every batch log gives the log wealth,
-    latches and decision it is said to give, and that the verdict follows.
+    Checks that the result is of this plan and of one piece, that its gates are the plan's, that every batch log and
+    every time gives the log wealth, latches, decision and figures it is said to give, and that the verdict follows.
     """
     if result.input_digest != plan_digest(plan):
         raise ResultRefused(f"result is of input digest {result.input_digest}, this evaluation is {plan_digest(plan)}")
+    check_numbers(result)
+    check_subjects(plan, result)
     if result.reason not in DECIDED:
-        if result.outcome in (Outcome.PASSED, Outcome.FAILED):
-            raise ResultRefused(f"{result.outcome} can't be for the reason {result.reason}")
+        check_without_evidence(result)
         return Verdict(result.outcome, result.reason, result.message)
+    check_gates(plan, result)
+    check_shared_items(plan, result)
+    _check_blocks(plan, result)
     claims = {claim.name: claim for claim in plan.claims}
-    names = [record.name for record in result.gates]
-    if len(set(names)) != len(names):
-        raise ResultRefused("a gate is reported twice")
-    hard = 0
-    for record in result.gates:
-        if record.claim not in claims or record.name != _name(claims[record.claim], record):
-            raise ResultRefused(f"gate {record.name!r} is not one of the plan's")
-        hard += claims[record.claim].enforcement is Enforcement.HARD
+    hard = sum(claims[record.claim].enforcement is Enforcement.HARD for record in result.gates)
     for record in result.gates:
         _check_gate(plan, claims[record.claim], record, max(1, hard), result)
-    _check_control(plan, result)
     verdict = conclude(plan, result.gates, result.checks, result.control)
     if (verdict.outcome, verdict.reason) != (result.outcome, result.reason):
         raise ResultRefused(
@@ -74,72 +77,77 @@ def recompute(plan: EvaluationPlan, result: EvaluationResult) -> Verdict:
     return verdict
 
 
-def _name(claim: Claim, record: GateRecord) -> str | None:
-    if claim.slice_by is None:
-        return claim.name if record.slice is None else None
-    if record.slice is None or record.slice.column != claim.slice_by:
-        return None
-    return f"{claim.name}/{record.slice.value}"
-
-
 def _check_gate(plan: EvaluationPlan, claim: Claim, record: GateRecord, hard: int, result: EvaluationResult) -> None:
     if claim.metric in ITEM_METRICS:
         _check_items(plan, claim, record, hard)
     elif claim.metric is Metric.LATENCY_RATIO:
-        _check_latency(plan, claim, record, hard, result)
+        _check_latency(plan, claim, record, hard, decode_blocks(result.latency_blocks))
     elif record.n:
         again = ratio_record(_gate(claim, record), record.baseline_value or 0, record.candidate_value or 0)
-        _same(record, again.decision, record.log_e, again.log_e)
+        _same(record, again, "n", "estimate")
     elif record.decision is not Decision.OPEN:
         raise ResultRefused(f"{record.name}: {record.decision} without a measurement")
 
 
 def _check_items(plan: EvaluationPlan, claim: Claim, record: GateRecord, hard: int) -> None:
-    if record.planned is None or not 0 <= record.n <= record.planned.have:
-        raise ResultRefused(f"{record.name}: n={record.n} does not fit the items planned")
+    assert record.planned is not None  # check_shared_items refused it
     power = planned(plan, claim, record.planned.have, with_margin=False)
     gate = Gate(claim, record.slice, np.zeros(0, np.int64), power)
     if gate.refused:
         raise ResultRefused(f"{record.name}: {power.have} items are too few, it should have refused to start")
-    try:
-        batches = decode(record.batch_log, record.n, bet_of(plan).batch)
-    except ValueError as error:
-        raise ResultRefused(f"{record.name}: {error}") from error
-    if record.n and len(batches):
-        totals = (int(batches[:, 0].sum()), int(batches[:, 1].sum()), int(batches[:, 2].sum()))
-        if totals != (record.n10, record.n01, record.n11 + record.n00):
-            raise ResultRefused(f"{record.name}: the batch log adds up to {totals}, not to the counts")
+    batches = batches_of(record, bet_of(plan).batch)
     tally = ItemTally(gate, plan, hard)
     tally.take(batches)
     again = tally.state()
     if (again.pass_at, again.harm_at) != (record.pass_at, record.harm_at):
         raise ResultRefused(f"{record.name}: latches {record.pass_at}/{record.harm_at} do not follow from the batches")
-    _same(record, tally.decision, record.log_e, again.log_e)
+    _same(record, tally.record(), "estimate", "interval", "proven_margin", "log_e", "log_e_harm")
 
 
-def _check_latency(plan: EvaluationPlan, claim: Claim, record: GateRecord, hard: int, result: EvaluationResult) -> None:
-    blocks = _blocks(result.latency_blocks)
-    if record.n > len(blocks):
+def _check_latency(plan: EvaluationPlan, claim: Claim, record: GateRecord, hard: int, blocks: Blocks) -> None:
+    if record.n != len(blocks):
         raise ResultRefused(f"{record.name}: {record.n} blocks claimed, {len(blocks)} sent")
     tally = LatencyTally(_gate(claim, record), plan, hard)
-    if not tally.confirms(record.pass_at, record.harm_at, blocks[: record.n]):
+    if not tally.confirms(record.pass_at, record.harm_at, blocks):
         raise ResultRefused(f"{record.name}: the times do not prove what is claimed")
-    decision = Decision.HARM if record.harm_at is not None else Decision.OPEN
-    if decision is Decision.OPEN and record.pass_at is not None:
-        decision = Decision.PROVED
-    _same(record, decision, None, None)
+    _same(record, tally.figures(), "baseline_value", "candidate_value", "estimate")
+    if record.interval is not None and not (record.n and tally.supports(record.interval)):
+        raise ResultRefused(f"{record.name}: the times do not exclude all outside of {record.interval}")
 
 
-def _check_control(plan: EvaluationPlan, result: EvaluationResult) -> None:
-    if result.control is None:
-        return
-    control = ControlTally(plan)
-    control.add(_blocks(result.control_blocks), last=True)
-    if control.state != result.control.state:
-        raise ResultRefused(f"A/A control: said {result.control.state}, its times say {control.state}")
+def _check_blocks(plan: EvaluationPlan, result: EvaluationResult) -> None:
+    """Times that a clock can have shown, no more than planned, the control's its own and judged again."""
+    blocks, control = _blocks(result.latency_blocks), _blocks(result.control_blocks)
+    for what, times in (("latency", blocks), ("A/A control", control)):
+        if len(times) > plan.latency_blocks:
+            raise ResultRefused(f"{what}: {len(times):,} blocks, the plan allows {plan.latency_blocks:,}")
+        if (times <= 0).any():
+            raise ResultRefused(f"{what}: a call took no time at all")
+    shared = min(len(blocks), len(control))
+    if shared and np.array_equal(blocks[:shared], control[:shared]):
+        raise ResultRefused("latency: the candidate's times are those of the A/A control")
+    if len(blocks) and (result.control is None or result.control.state != "Quiet"):
+        raise ResultRefused("latency: the candidate was timed without a quiet A/A control before it")
+    if result.control is not None:
+        _check_control(plan, result.control, control)
 
 
-def _blocks(text: str) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+def _check_control(plan: EvaluationPlan, said: ControlRecord, blocks: Blocks) -> None:
+    if not any(claim.metric is Metric.LATENCY_RATIO for claim in plan.claims):
+        raise ResultRefused("A/A control: the plan has no latency gate to control")
+    tally = ControlTally(plan)
+    tally.add(blocks, last=True)
+    again = tally.record()
+    if said.state != again.state:
+        raise ResultRefused(f"A/A control: said {said.state}, its times say {again.state}")
+    if said.blocks != again.blocks or not (_close(said.ratio, again.ratio) and _close(said.limit, again.limit)):
+        raise ResultRefused(
+            f"A/A control: ratio {said.ratio}, limit {said.limit} and {said.blocks} blocks said, its times give "
+            f"{again.ratio}, {again.limit} and {again.blocks}"
+        )
+
+
+def _blocks(text: str) -> Blocks:
     try:
         return decode_blocks(text)
     except ValueError as error:
@@ -150,8 +158,19 @@ def _gate(claim: Claim, record: GateRecord) -> Gate:
     return Gate(claim, record.slice, np.zeros(0, np.int64), None)
 
 
-def _same(record: GateRecord, decision: Decision, said: float | None, again: float | None) -> None:
-    if record.decision is not decision:
-        raise ResultRefused(f"{record.name}: said {record.decision}, recomputed {decision}")
-    if again is not None and (said is None or not math.isclose(said, again, rel_tol=TOLERANCE, abs_tol=TOLERANCE)):
-        raise ResultRefused(f"{record.name}: log wealth {said} said, {again} recomputed")
+def _same(record: GateRecord, again: GateRecord, *figures: str) -> None:
+    """The decision, and what is shown of it: a verdict's message must not print what the counts do not say."""
+    if record.decision is not again.decision:
+        raise ResultRefused(f"{record.name}: said {record.decision}, recomputed {again.decision}")
+    for figure in figures:
+        said, derived = getattr(record, figure), getattr(again, figure)
+        if not _close(said, derived, TOLERANCES.get(figure, TOLERANCE)):
+            raise ResultRefused(f"{record.name}: {figure.replace('_', ' ')} {said} said, {derived} recomputed")
+
+
+def _close(said: object, again: object, tolerance: float = TOLERANCE) -> bool:
+    if isinstance(said, tuple) and isinstance(again, tuple):
+        return all(_close(one, other, tolerance) for one, other in zip(said, again, strict=True))
+    if isinstance(said, int | float) and isinstance(again, int | float):
+        return math.isclose(said, again, rel_tol=tolerance, abs_tol=TOLERANCE)
+    return said is None and again is None

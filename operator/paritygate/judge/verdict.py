@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from paritygate.api import (
+    Check,
     CheckRecord,
     Claim,
     ControlRecord,
@@ -42,7 +43,7 @@ def conclude(
     """The verdict on a finished evaluation: all evidence there will be is in the records.
 
     Failed: a check broken or harm proved on a hard gate. Passed: at least one hard gate, every hard claim present,
-    every hard gate proved but those excluded beforehand (NotProven). Else Inconclusive.
+    every hard gate proved but those excluded beforehand (NotProven), every check made and kept. Else Inconclusive.
     """
     claims = {claim.name: claim for claim in plan.claims}
     broken = [check for check in checks if not check.ok]
@@ -59,7 +60,23 @@ def conclude(
         said = "; ".join(describe(claims[r.claim], r) for r in worst[:3])
         more = f" (and {len(worst) - 3} more gates)" if len(worst) > 3 else ""
         return Verdict(Outcome.FAILED, Reason.HARM_PROVED, f"{said}{more}. Keep the baseline; mend the candidate there")
-    return _without_harm(claims, hard, control)
+    verdict = _without_harm(claims, hard, control)
+    if verdict.outcome is not Outcome.PASSED:
+        return verdict
+    unseen = [check.value for check in Check if check not in {made.name for made in checks}]
+    if unseen:
+        said = f"checks of the candidate were not made: {', '.join(unseen)}; every one must have been seen to hold"
+        return Verdict(Outcome.INCONCLUSIVE, Reason.ITEMS_EXHAUSTED, said)
+    return Verdict(verdict.outcome, verdict.reason, verdict.message + _warnings(claims, records))
+
+
+def _warnings(claims: Mapping[str, Claim], records: Sequence[GateRecord]) -> str:
+    """What a Soft gate is for: it doesn't decide, and nobody reads Passed without being told."""
+    soft = [r for r in records if claims[r.claim].enforcement is Enforcement.SOFT and r.decision is Decision.HARM]
+    if not soft:
+        return ""
+    more = f" and {len(soft) - 3} more" if len(soft) > 3 else ""
+    return f"; warning, Soft and worse than allowed: {', '.join(r.name for r in soft[:3])}{more}"
 
 
 def _without_harm(claims: Mapping[str, Claim], hard: Sequence[GateRecord], control: ControlRecord | None) -> Verdict:

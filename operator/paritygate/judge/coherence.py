@@ -1,0 +1,202 @@
+"""What must agree within one result before any count of it is replayed: numbers, gates, and the items they share."""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from paritygate.api import (
+    Claim,
+    Decision,
+    EvaluationPlan,
+    EvaluationResult,
+    GateRecord,
+    Outcome,
+)
+
+from .batchlog import Ints, decode
+from .gates import bet_of
+from .plan import ITEM_METRICS
+
+MOST_ITEMS = 1 << 24
+"""Items in all packs together. A replay takes memory in proportion: a result must not be able to ask for all of it."""
+
+_LARGEST = 2.0**53
+"""Beyond it a JSON number is not the same number to every reader."""
+
+
+class ResultRefused(ValueError):
+    """A result that does not follow from its own counts, or is not of this plan."""
+
+
+def check_numbers(result: EvaluationResult) -> None:
+    """Refuse what no honest count or measurement is: infinity and NaN (1e999 is valid JSON), negative counts."""
+    for where, value in _numbers(result.model_dump(), "result"):
+        if not math.isfinite(value) or abs(value) > _LARGEST:
+            raise ResultRefused(f"{where} is out of range")
+    counts = {"items": result.items, "harmfulFlips": result.harmful_flips, "beneficialFlips": result.beneficial_flips}
+    counts["neutralFlips"] = result.neutral_flips
+    for record in result.gates:
+        counts |= {f"{record.name}: {k}": getattr(record, k) for k in ("n", "n10", "n01", "n11", "n00")}
+    for where, count in counts.items():
+        if count < 0:
+            raise ResultRefused(f"{where} is {count}: a count is never negative")
+
+
+def check_without_evidence(result: EvaluationResult) -> None:
+    """A result that says why there is no evidence must not show any: its gates would be reported unchecked."""
+    if result.outcome in (Outcome.PASSED, Outcome.FAILED):
+        raise ResultRefused(f"{result.outcome} can't be for the reason {result.reason}")
+    for record in result.gates:
+        if record.n or record.decision in (Decision.PROVED, Decision.HARM):
+            raise ResultRefused(
+                f"{record.name}: {record.decision} (n={record.n}), but {result.reason} says nothing was judged"
+            )
+
+
+def check_subjects(plan: EvaluationPlan, result: EvaluationResult) -> None:
+    """Passed is said about two contents: both must be told, and be the plan's where it names them."""
+    for role, subject, found in (
+        ("baseline", plan.baseline, result.baseline_digest),
+        ("candidate", plan.candidate, result.candidate_digest),
+    ):
+        if subject.digest and found and found != subject.digest:
+            raise ResultRefused(f"the evaluator ran a {role} of digest {found}, the plan names {subject.digest}")
+        if not found and result.outcome is Outcome.PASSED:
+            raise ResultRefused(f"Passed does not tell the digest of the {role} that was run")
+
+
+def check_gates(plan: EvaluationPlan, result: EvaluationResult) -> None:
+    """Every claim of the plan is reported, nothing else is, and each gate once."""
+    claims = {claim.name: claim for claim in plan.claims}
+    if len(claims) != len(plan.claims):
+        raise ResultRefused("the plan has two claims of one name")
+    names = [record.name for record in result.gates]
+    if len(set(names)) != len(names):
+        raise ResultRefused("a gate is reported twice")
+    for record in result.gates:
+        if record.claim not in claims or record.name != _name(claims[record.claim], record):
+            raise ResultRefused(f"gate {record.name!r} is not one of the plan's")
+    missing = sorted(set(claims) - {record.claim for record in result.gates})
+    if missing:
+        raise ResultRefused(f"no gate is reported for {', '.join(missing)}: a gate that was not measured is Open")
+
+
+def check_shared_items(plan: EvaluationPlan, result: EvaluationResult) -> None:
+    """All gates look at the same items: their sizes, counts and flips must fit together.
+
+    The operator never sees the items, but each has exactly one value in a slice column: a slice that was left out,
+    invented, made smaller (to be excluded from the promise) or larger (to seem provable) breaks a sum.
+    """
+    claims = {claim.name: claim for claim in plan.claims}
+    gates = [record for record in result.gates if claims[record.claim].metric in ITEM_METRICS]
+    total = _check_sizes(gates)
+    _check_order(gates, bet_of(plan).batch)
+    if result.items > total:
+        raise ResultRefused(f"{result.items:,} items judged, the packs hold {total:,}")
+    if result.harmful_flips + result.beneficial_flips + result.neutral_flips > result.items:
+        raise ResultRefused(f"more flips than the {result.items:,} items judged")
+    for claim in claims.values():
+        own = [record for record in gates if record.claim == claim.name]
+        for what, counted, most in (
+            ("items", sum(r.n for r in own), result.items),
+            ("harmful flips", sum(r.n10 for r in own), result.harmful_flips),
+            ("beneficial flips", sum(r.n01 for r in own), result.beneficial_flips),
+        ):
+            if counted > most:
+                raise ResultRefused(f"{claim.name}: {counted:,} {what} counted, {most:,} in the whole evaluation")
+    if result.outcome is not Outcome.FAILED:
+        _check_exhausted(gates)
+
+
+def _numbers(value: object, where: str) -> Iterator[tuple[str, float]]:
+    if isinstance(value, Mapping):
+        for key, member in value.items():
+            yield from _numbers(member, f"{where}.{key}")
+    elif isinstance(value, list | tuple):
+        for index, member in enumerate(value):
+            yield from _numbers(member, f"{where}[{index}]")
+    elif isinstance(value, int) and not isinstance(value, bool):
+        yield where, value if abs(value) <= _LARGEST else math.inf
+    elif isinstance(value, float):
+        yield where, value
+
+
+def _name(claim: Claim, record: GateRecord) -> str | None:
+    if claim.slice_by is None:
+        return claim.name if record.slice is None else None
+    if record.slice is None or record.slice.column != claim.slice_by:
+        return None
+    return f"{claim.name}/{record.slice.value}"
+
+
+def _check_sizes(gates: Sequence[GateRecord]) -> int:
+    """The number of items, which every claim's gates must add up to."""
+    sizes: dict[str, int] = defaultdict(int)
+    slices: dict[str, int] = {}
+    for record in gates:
+        have = _have(record)
+        sizes[record.claim] += have
+        if record.slice is not None:
+            place = f"{record.slice.column}={record.slice.value}"
+            if slices.setdefault(place, have) != have:
+                raise ResultRefused(f"{record.name}: {have:,} items, another gate has {slices[place]:,} of {place}")
+    if len(set(sizes.values())) > 1:
+        said = ", ".join(f"{name} {have:,}" for name, have in sizes.items())
+        raise ResultRefused(f"the gates do not add up to the same items ({said}): a slice is missing or made up")
+    return max(sizes.values(), default=MOST_ITEMS)
+
+
+def _have(record: GateRecord) -> int:
+    if record.planned is None or not 0 <= record.n <= record.planned.have:
+        raise ResultRefused(f"{record.name}: n={record.n} does not fit the items planned")
+    if record.planned.have > MOST_ITEMS:
+        raise ResultRefused(f"{record.name}: {record.planned.have:,} items, at most {MOST_ITEMS:,} are judged")
+    return record.planned.have
+
+
+def _check_order(gates: Sequence[GateRecord], batch: int) -> None:
+    """Gates over the same slice count the same items in the same order: equal n, equal flips; more n, no fewer."""
+    places: dict[object, list[GateRecord]] = defaultdict(list)
+    for record in gates:
+        places[record.slice.model_dump_json() if record.slice else None].append(record)
+    for same in places.values():
+        ordered = sorted(same, key=lambda record: record.n)
+        for less, more in pairwise(ordered):
+            if not _begins_with(more, less, batch):
+                raise ResultRefused(f"{less.name} and {more.name} count the same items and differ in what they saw")
+
+
+def _begins_with(more: GateRecord, less: GateRecord, batch: int) -> bool:
+    first, longer = batches_of(less, batch), batches_of(more, batch)[: -(-less.n // batch)]
+    further = more.n - less.n
+    grown = [getattr(more, kind) - getattr(less, kind) for kind in ("n10", "n01", "n11", "n00")]
+    return all(0 <= one <= further for one in grown) and np.array_equal(first[:, :2], longer[:, :2])
+
+
+def batches_of(record: GateRecord, batch: int) -> Ints:
+    """The batches of a gate's log (k, 4), which add up to its counts. Only the last item of all ends one early."""
+    try:
+        batches = decode(record.batch_log, record.n, batch)
+    except ValueError as error:
+        raise ResultRefused(f"{record.name}: {error}") from error
+    if record.n % batch and record.n != _have(record):
+        raise ResultRefused(f"{record.name}: n={record.n} ends within a batch of {batch}, and more items were there")
+    totals = (int(batches[:, 0].sum()), int(batches[:, 1].sum()), int(batches[:, 2].sum()))
+    if totals != (record.n10, record.n01, record.n11 + record.n00):
+        raise ResultRefused(f"{record.name}: the batch log adds up to {totals}, not to the counts")
+    return batches
+
+
+def _check_exhausted(gates: Sequence[GateRecord]) -> None:
+    """Only harm ends an evaluation early: else a gate that is not proved has seen every item there is.
+
+    Of a slice too small to be proved that is all its promise: it could still have failed the candidate.
+    """
+    for record in gates:
+        if record.decision in (Decision.OPEN, Decision.NOT_PROVEN) and record.n != _have(record):
+            raise ResultRefused(
+                f"{record.name}: {record.decision} after {record.n:,} of {_have(record):,} items: the rest was left out"
+            )
