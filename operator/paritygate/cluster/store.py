@@ -72,10 +72,6 @@ class Store:
         raw = self._objects[kind].get((namespace or "", name))
         return None if raw is None else json.loads(raw)
 
-    def all(self, kind: Kind) -> Iterator[Object]:
-        """All objects of a kind."""
-        return (json.loads(raw) for raw in list(self._objects[kind].values()))
-
     def find(self, kind: Kind, *term: str) -> list[Object]:
         """The objects of a kind that a term finds, by name."""
         places = sorted(place for found, place in self._found_by.get(term, ()) if found is kind)
