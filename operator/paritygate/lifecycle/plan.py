@@ -28,15 +28,15 @@ def plan(observed: Observed) -> Plan:
 def consider(observed: Observed) -> Case:
     """The case: inputs as fixed for this spec if a report already decides them, else as they are today."""
     validation = observed.validation
-    uid, status = validation.metadata.uid, validation.status
+    status = validation.status
     if under_way(observed):
         # What was decided for this spec stands, whatever policy or pool say since.
-        standing = find_report(observed.reports, uid, status.input_digest)
+        standing = find_report(observed.reports, validation, status.input_digest)
         if standing is not None:
             return Case(observed, None, standing)
     resolution = resolve(observed)
     digest = resolution.input_digest if isinstance(resolution, Resolved) else None
-    return Case(observed, resolution, find_report(observed.reports, uid, digest) if digest else None)
+    return Case(observed, resolution, find_report(observed.reports, validation, digest) if digest else None)
 
 
 def _planned(case: Case, step: Step) -> Plan:

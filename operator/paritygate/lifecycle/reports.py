@@ -55,10 +55,19 @@ def report_name(validation: CompressionValidation, input_digest: str) -> str:
 
 
 def find_report(
-    reports: Iterable[ValidationReport], uid: str | None, input_digest: str | None
+    reports: Iterable[ValidationReport], validation: CompressionValidation, input_digest: str | None
 ) -> ValidationReport | None:
-    """The report of this very validation on these inputs. If there should be two, always the same one."""
-    own = [r for r in reports if r.spec.validation.uid == uid and r.spec.input_digest == input_digest]
+    """The report of this very validation on these inputs. If there should be two, always the same one.
+
+    Traffic goes to the candidate that a report's plan names: one that names another than the spec is none of ours.
+    """
+    uid, asked = validation.metadata.uid, validation.spec.candidate
+    own = [
+        report
+        for report in reports
+        if (report.spec.validation.uid, report.spec.input_digest) == (uid, input_digest)
+        and (report.spec.plan.candidate.uri, report.spec.plan.candidate.digest) == (asked.uri, asked.digest)
+    ]
     return min(own, key=lambda r: (r.spec.decided_at, r.metadata.name), default=None)
 
 
