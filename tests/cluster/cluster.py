@@ -1,5 +1,6 @@
 """What tests and the demo hold in hand: a cluster they can talk to, whichever way it was had."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -108,7 +109,8 @@ class Cluster:
 
     def apply(self, objects: Iterable[Mapping[str, Any]], *words: str) -> None:
         """Server-side apply of objects given as dictionaries."""
-        text = yaml.safe_dump_all([dict(o) for o in objects])
+        # JSON, because kubectl reads YAML 1.1: a key called `n` would arrive as `false`.
+        text = "\n".join(json.dumps(dict(o)) for o in objects)
         self.kubectl("apply", "--server-side", "--force-conflicts", *words, "-f", "-", stdin=text)
 
     def load(self, *archives: Path, pool: str | None = None) -> None:
