@@ -78,7 +78,7 @@ GATES: dict[str, tuple[Callable[[Forgery], Forgery], str]] = {
         lambda f: Forgery([*f.gates, renamed(f, A, "D").gates[A]]),
         "missing or made up",
     ),
-    "everything-made-large": (lambda f: f.have(OVERALL, 10_000_000), "missing or made up"),
+    "everything-made-large": (lambda f: f.have(OVERALL, 1_000_000), "missing or made up"),
     "an-excluded-slice-not-judged": (
         lambda f: f.change(C, n=0, n11=0, batch_log="", log_e=0.0, log_e_harm=0.0, estimate=None, interval=None),
         "the rest was left out",
@@ -87,8 +87,9 @@ GATES: dict[str, tuple[Callable[[Forgery], Forgery], str]] = {
     "a-count-beyond-numbers": (lambda f: f.change(OVERALL, n10=10**400), "out of range"),
     "a-negative-count": (lambda f: f.change(OVERALL, n00=-1), "never negative"),
     "an-estimate-that-flatters": (lambda f: f.change(OVERALL, estimate=-0.05), "estimate -0.05 said"),
-    "an-interval-that-flatters": (lambda f: f.change(OVERALL, interval=(-0.001, 0.0)), "interval .* said"),
-    "a-margin-that-flatters": (lambda f: f.change(OVERALL, proven_margin=0.0001), "proven margin 0.0001 said"),
+    "an-interval-that-flatters": (lambda f: f.change(OVERALL, interval=(-0.001, 0.0)), "no interval as narrow"),
+    "an-interval-of-nothing": (lambda f: f.change(OVERALL, interval=(3.0, -3.0)), "no interval as narrow"),
+    "a-margin-that-flatters": (lambda f: f.change(OVERALL, proven_margin=0.0001), "no margin as small"),
     "no-harm-shown": (lambda f: f.change(OVERALL, log_e_harm=-99.0), "log e harm -99.0 said"),
     "an-infinite-figure": (lambda f: f.change(OVERALL, estimate=float("inf")), "out of range"),
     "two-gates-that-saw-different-items": (

@@ -20,7 +20,7 @@ from .batchlog import Ints, decode
 from .gates import bet_of
 from .plan import ITEM_METRICS
 
-MOST_ITEMS = 1 << 24
+MOST_ITEMS = 1 << 22
 """Items in all packs together. A replay takes memory in proportion: a result must not be able to ask for all of it."""
 
 _LARGEST = 2.0**53

@@ -34,9 +34,6 @@ from .verdict import Verdict, conclude
 
 TOLERANCE = 1e-9
 
-TOLERANCES = {"interval": 1e-6, "proven_margin": 0.05}
-"""Figures that are searched for and only shown: another processor's last bit may end the search a step away."""
-
 DECIDED = {
     Reason.ALL_GATES_PROVED,
     Reason.HARM_PROVED,
@@ -101,7 +98,12 @@ def _check_items(plan: EvaluationPlan, claim: Claim, record: GateRecord, hard: i
     again = tally.state()
     if (again.pass_at, again.harm_at) != (record.pass_at, record.harm_at):
         raise ResultRefused(f"{record.name}: latches {record.pass_at}/{record.harm_at} do not follow from the batches")
-    _same(record, tally.record(), "estimate", "interval", "proven_margin", "log_e", "log_e_harm")
+    _same(record, tally.figures(), "estimate", "log_e", "log_e_harm")
+    if not tally.supports(record.interval, record.proven_margin):
+        raise ResultRefused(
+            f"{record.name}: the counts give no interval as narrow as {record.interval}, or "
+            f"prove no margin as small as {record.proven_margin}"
+        )
 
 
 def _check_latency(plan: EvaluationPlan, claim: Claim, record: GateRecord, hard: int, blocks: Blocks) -> None:
@@ -164,13 +166,11 @@ def _same(record: GateRecord, again: GateRecord, *figures: str) -> None:
         raise ResultRefused(f"{record.name}: said {record.decision}, recomputed {again.decision}")
     for figure in figures:
         said, derived = getattr(record, figure), getattr(again, figure)
-        if not _close(said, derived, TOLERANCES.get(figure, TOLERANCE)):
+        if not _close(said, derived):
             raise ResultRefused(f"{record.name}: {figure.replace('_', ' ')} {said} said, {derived} recomputed")
 
 
-def _close(said: object, again: object, tolerance: float = TOLERANCE) -> bool:
-    if isinstance(said, tuple) and isinstance(again, tuple):
-        return all(_close(one, other, tolerance) for one, other in zip(said, again, strict=True))
-    if isinstance(said, int | float) and isinstance(again, int | float):
-        return math.isclose(said, again, rel_tol=tolerance, abs_tol=TOLERANCE)
-    return said is None and again is None
+def _close(said: float | None, again: float | None) -> bool:
+    if said is None or again is None:
+        return said is again
+    return math.isclose(said, again, rel_tol=TOLERANCE, abs_tol=TOLERANCE)

@@ -24,6 +24,9 @@ UNKNOWN, BOTH_WRONG, BOTH_RIGHT, LOST, WON = -1, 0, 1, 2, 3
 _WINDOW = 4096
 """Items looked at in one go, a multiple of every batch size: a step costs what it counts, not what is left."""
 
+SLACK = 1e-6
+"""Of figures that are only shown: another processor's last bit may end a search a step away."""
+
 Ints = npt.NDArray[np.int64]
 Outcomes = npt.NDArray[np.int8]
 
@@ -97,8 +100,8 @@ class ItemTally:
         """Where both sides stand."""
         return Standing(self._pass.log_e, self._harm.log_e, self._pass.latched_at, self._harm.latched_at)
 
-    def record(self) -> GateRecord:
-        """The evidence so far."""
+    def figures(self) -> GateRecord:
+        """The evidence so far but for its interval and proven margin, which cost a search."""
         n10, n01, n11, n00 = (int(v) for v in self._batches.sum(0))
         lost = n10 if self._rate else n10 - n01
         return GateRecord(
@@ -113,14 +116,23 @@ class ItemTally:
             n00=n00,
             batch_log=encode(self._batches),
             estimate=lost / self.n if self.n else None,
-            interval=self._interval(),
-            proven_margin=self._proven_margin(),
             log_e=self._pass.log_e,
             log_e_harm=self._harm.log_e,
             pass_at=self._pass.latched_at,
             harm_at=self._harm.latched_at,
             planned=self.gate.power,
         )
+
+    def record(self) -> GateRecord:
+        """The evidence so far."""
+        searched = {"interval": self._interval(), "proven_margin": self._proven_margin()}
+        return self.figures().model_copy(update=searched)
+
+    def supports(self, interval: tuple[float, float] | None, proven: float | None) -> bool:
+        """Whether the counts exclude what an interval leaves out, and prove a margin: no search, one look at each."""
+        if not self.n:
+            return interval is None and proven is None
+        return (interval is None or self._excludes(*interval)) and (proven is None or self._proves(proven))
 
     def take(self, batches: Ints) -> None:
         """Count batches (k, 4) = [n10, n01, n11, n00]; also how a recheck replays a record."""
@@ -141,6 +153,21 @@ class ItemTally:
 
     def _counted(self) -> Ints:
         return _as_losses(self._batches) if self._rate else self._batches
+
+    def _excludes(self, low: float, high: float) -> bool:
+        totals, threshold = np.cumsum(self._counted(), axis=0), pass_threshold(self._alpha / 2)
+        n10, n01, n0 = totals[:, 0], totals[:, 1], totals[:, 2] + totals[:, 3]
+        low, high = low - SLACK, high + SLACK
+        if not low < 1 or not high > -1:
+            return False
+        below = low <= (0 if self._rate else -1) or bool(harm.log_harm(n10, n01, n0, low).max() >= threshold)
+        return below and (high >= 1 or bool(harm.log_harm(n01, n10, n0, -high).max() >= threshold))
+
+    def _proves(self, margin: float) -> bool:
+        if self._rate or not 0 < margin < 1:
+            return False
+        wealth = flip.log_wealth_path(self._batches, margin, self._bet)
+        return bool((wealth >= pass_threshold(self._alpha) - SLACK).any())
 
     def _interval(self) -> tuple[float, float] | None:
         if not self.n:
