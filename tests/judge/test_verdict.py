@@ -10,6 +10,7 @@ from paritygate.judge import (
     ResultRefused,
     conclude,
     expand,
+    order_seed,
     plan_digest,
     recompute,
 )
@@ -136,6 +137,8 @@ def test_a_failed_verdict_can_not_be_turned_into_passed(ids, columns):
     ("gate", "field"),
     [
         ({"name": "x", "metric": "Accuracy"}, r"gates\[0\] \(x\)\.margin"),
+        ({"name": "accuracy", "metric": "SizeRatio", "limit": "1"}, "another name"),
+        ({"name": "x", "metric": "Accuracy", "margin": "0.000000001"}, "must lie between 0.0001 and 1"),
         ({"name": "x", "metric": "SizeRatio"}, r"gates\[0\] \(x\)\.limit"),
         ({"name": "x", "metric": "Accuracy", "margin": "0.01", "sliceBy": "language"}, "declared there: scanner"),
     ],
@@ -157,3 +160,10 @@ def test_ten_thousand_items_are_enough_for_the_standard_tier_whatever_the_techni
     for claim in plan.claims:
         if claim.slice_by is None:
             assert planned(plan, claim, 10_000).power > 0.5, claim.name
+
+
+def test_another_spelling_of_a_number_draws_no_other_order_of_items():
+    plan = a_plan()
+    spelled = plan.model_copy(update={"alpha": "0.0500"})
+    assert order_seed(spelled) == order_seed(plan)
+    assert order_seed(plan.model_copy(update={"alpha": "0.051"})) != order_seed(plan)

@@ -19,7 +19,17 @@ from paritygate.api import (
     Progress,
     Reason,
 )
-from paritygate.judge import Gate, PlanError, conclude, expand, order_seed, plan_digest, ratio_record, underpowered
+from paritygate.judge import (
+    MOST_ITEMS,
+    Gate,
+    PlanError,
+    conclude,
+    expand,
+    order_seed,
+    plan_digest,
+    ratio_record,
+    underpowered,
+)
 from paritygate.stats.order import item_order
 
 from ..ending import EvaluatorError
@@ -86,6 +96,9 @@ class Evaluation:
         return self._result(verdict.outcome, verdict.reason, verdict.message)
 
     def _expanded(self) -> tuple[Gate, ...]:
+        if len(self.labels.ids) > MOST_ITEMS:
+            said = f"the packs hold {len(self.labels.ids):,} items together: at most {MOST_ITEMS:,} are judged"
+            raise EvaluatorError(Reason.PACK_INVALID, f"{said}; draw a sample of them")
         try:
             gates = expand(self.plan, self.labels.ids, self.labels.columns)
         except PlanError as error:

@@ -1,6 +1,6 @@
 """Packs, policy and outcomes in; gates and a verdict out. Pure."""
 
-from .coherence import ResultRefused
+from .coherence import MOST_ITEMS, ResultRefused
 from .gates import Gate, expand
 from .latency import ControlTally, LatencyTally, block_orders, decode_blocks, encode_blocks
 from .plan import ITEM_METRICS, PlanError, build_plan, order_seed, plan_digest
@@ -16,6 +16,7 @@ __all__ = [
     "BOTH_WRONG",
     "ITEM_METRICS",
     "LOST",
+    "MOST_ITEMS",
     "UNKNOWN",
     "WON",
     "ControlTally",

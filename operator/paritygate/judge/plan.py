@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 
 from paritygate.api import (
     Claim,
@@ -21,6 +22,9 @@ from .defaults import FLIP_RATES, TIERS, tier_claims
 
 ITEM_METRICS = frozenset({Metric.ACCURACY, Metric.HARMFUL_FLIP_RATE})
 """Metrics that are counted item by item and take a margin; the others take a limit."""
+
+LEAST_MARGIN = 0.0001
+"""A hundredth of a point: below it no pack that anyone has is large enough, and to plan for one would never end."""
 
 
 class PlanError(ValueError):
@@ -81,14 +85,23 @@ def order_seed(plan: EvaluationPlan) -> bytes:
 
     A function of what is compared, by content: nobody picks it, and a retry or a move of the files changes nothing.
     """
+    claims = [{k: _number(v) if k in _DECIMALS else v for k, v in claim.dump().items()} for claim in plan.claims]
     compared = {
         "baseline": plan.baseline.digest or plan.baseline.uri,
         "candidate": plan.candidate.digest or plan.candidate.uri,
         "packs": [[p.inputs.digest or p.inputs.uri, p.labels.digest or p.labels.uri] for p in plan.packs],
-        "claims": [claim.dump() for claim in plan.claims],
-        "alpha": plan.alpha,
+        "claims": claims,
+        "alpha": _number(plan.alpha),
     }
     return hashlib.sha256(canonical_json(compared)).digest()
+
+
+_DECIMALS = frozenset({"margin", "limit", "quantile"})
+
+
+def _number(text: object) -> str:
+    """A decimal in one spelling: "0.05" and "0.050" must not draw another order of items."""
+    return format(Decimal(str(text)).normalize(), "f")
 
 
 def _common_columns(packs: Sequence[PlannedPack]) -> tuple[str, ...]:
@@ -97,8 +110,14 @@ def _common_columns(packs: Sequence[PlannedPack]) -> tuple[str, ...]:
 
 
 def _overridden(default: Claim | None, gate: GateSpec, field: str, columns: tuple[str, ...]) -> Claim:
-    """The policy's gate, with what it leaves open taken from the default of the same name and metric."""
-    base = default if default and default.metric == gate.metric else None
+    """The policy's gate, with what it leaves open taken from the tier's of the same name."""
+    base = default
+    if base and base.metric is not gate.metric:
+        # By accident a stricter gate would vanish under a weaker one of its name.
+        said = (
+            f"the tier's gate {gate.name} measures {base.metric}; give a gate that measures {gate.metric} another name"
+        )
+        raise PlanError(f"{field}.metric", said)
     slice_by = gate.slice_by or (base.slice_by if base else None)
     if slice_by and slice_by not in columns:
         known = ", ".join(columns) or "none"
@@ -125,8 +144,9 @@ def _check_threshold(metric: Metric, margin: str | None, limit: str | None, quan
     if metric in ITEM_METRICS:
         if margin is None:
             raise PlanError(f"{field}.margin", 'write how much worse the candidate may be, such as "0.01" for 1 point')
-        if not 0 < float(margin) < 1:
-            raise PlanError(f"{field}.margin", f'{margin} must lie between 0 and 1: one point is "0.01"')
+        if not LEAST_MARGIN <= float(margin) < 1:
+            said = f'{margin} must lie between {LEAST_MARGIN} and 1 (excluded): one point is "0.01"'
+            raise PlanError(f"{field}.margin", said)
         return
     if limit is None:
         raise PlanError(f"{field}.limit", 'write the largest allowed ratio candidate / baseline, such as "1.10"')
