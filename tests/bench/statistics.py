@@ -12,7 +12,7 @@ from statistics import NormalDist
 from typing import Any
 
 import numpy as np
-from paritygate.stats import harm, latency, plan, rate
+from paritygate.stats import bounded, harm, latency, plan, rate
 from paritygate.stats.wealth import harm_threshold, pass_threshold
 
 ALPHA, PATHS, WORKERS = 0.05, 4000, 2
@@ -35,12 +35,16 @@ def _parts() -> Iterator[Callable[[], list[dict[str, Any]]]]:
         yield partial(_flip_at_the_margin, m, f)
     yield _rate_at_the_limit
     yield _harm_at_the_margin
+    yield partial(_bounded_at_the_margin, 5, 400, 4000)
+    yield partial(_bounded_at_the_margin, 20, 512, 2000)
+    yield _bounded_harm_at_the_margin
     for name, direction in (("p50", "pass"), ("p95", "pass"), ("p95", "harm")):
         yield partial(_latency_at_the_limit, name, direction)
     yield partial(_blocks_to_a_pass, 1.05, 700)
     yield partial(_blocks_to_a_pass, 1.10, 350)
     yield partial(_items_to_a_pass, 0.02, 1250)
     yield partial(_items_to_a_pass, 0.05, 2700)
+    yield _brier_items_to_a_pass
     yield _items_to_harm
 
 
@@ -81,6 +85,41 @@ def _harm_at_the_margin() -> list[dict[str, Any]]:
     m, f = 0.01, 0.05
     reached = [(path >= harm_threshold(1, ALPHA)).any(-1) for path in _harm_paths(m, m, f, _fixed_plan(m, f), seed=3)]
     return _wrong(f"harm, margin {m:.0%}, flips {f:.0%}", float(np.mean(reached)))
+
+
+def _losses(items: int, units: int, spread: int) -> Iterator[np.ndarray]:
+    """Losses like a Brier score's: mostly tiny, one in ten up to `spread` units, with a mean of exactly `units`."""
+    draw = np.random.default_rng(8)
+    for _ in range(0, PATHS, 250):
+        size = np.where(draw.random((250, items)) < 0.1, spread, 12)
+        yield units + draw.integers(-size, size, endpoint=True)
+
+
+def _bounded_at_the_margin(units: int, spread: int, items: int) -> list[dict[str, Any]]:
+    m = units * bounded.UNIT
+    paths = (bounded.log_wealth_path(losses, m) for losses in _losses(items, units, spread))
+    passed = [(path >= pass_threshold(ALPHA)).any(-1) for path in paths]
+    return _wrong(f"bounded loss, margin {units}/1024", float(np.mean(passed)))
+
+
+def _bounded_harm_at_the_margin() -> list[dict[str, Any]]:
+    units = 20
+    recorded = _losses(800, units + 1, 512)  # true losses just above a unit are recorded one higher
+    paths = (bounded.log_harm_path(losses, units * bounded.UNIT) for losses in recorded)
+    reached = [(path >= harm_threshold(1, ALPHA)).any(-1) for path in paths]
+    return _wrong(f"bounded loss, margin {units}/1024, harm", float(np.mean(reached)))
+
+
+def _brier_items_to_a_pass() -> list[dict[str, Any]]:
+    draw, shape = np.random.default_rng(9), (1000, 1600)
+    logits = 2 * draw.standard_normal(shape)
+    moved = logits + 0.1 * draw.standard_normal(shape)
+    baseline, candidate = (1 / (1 + np.exp(-scores)) for scores in (logits, moved))
+    right = draw.random(shape) < baseline
+    wealth = bounded.log_wealth_path(bounded.to_units((candidate - right) ** 2 - (baseline - right) ** 2), 0.01)
+    reached = wealth >= pass_threshold(ALPHA)
+    median = float(np.median(np.where(reached.any(-1), 8 * (reached.argmax(-1) + 1), np.inf)))
+    return [_row("median items to a pass, Brier score, margin 1%, logits moved by 0.1", median, "items", 380)]
 
 
 def _blocks(rng: np.random.Generator, count: int, ratio: float) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,194 @@
+"""The flip bet for any bounded loss: Brier and other per-item scores whose difference lies in [-1, 1].
+
+Per item d = loss of the candidate - loss of the baseline, positive = candidate worse; H0: E d >= margin. d is recorded
+rounded UP to a whole number of units of 1/1024, so rounding never helps the candidate, and a batch is recorded as
+[[units, count], ...], so that every wealth recomputes without the models.
+
+Wealth: prod (1 + lambda (margin - d)), one lambda per batch, chosen from EARLIER batches by the rule of `flip`.
+Waudby-Smith & Ramdas 2024 (JRSS-B 86, section 4); the Brier score is the case of Choe & Ramdas 2024 (Oper. Res. 72).
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from .flip import FlipBet, growth_optimal_bet
+from .harm import _SHARES
+from .wealth import Floats, Ints, Wealth, check_fraction, check_sizes, log_mean_exp
+
+UNIT = 1 / 1024
+"""The resolution of a recorded loss; a power of two, so that recording and squaring are exact."""
+
+BOUNDED_1 = FlipBet(v0=0.001)
+"""The bet of a policy that says nothing else: `v0` believes in squared differences of the size of a Brier score's."""
+
+Batches = Sequence[Sequence[Sequence[int]]]
+"""Batches in order, each [[units, count], ...]."""
+
+
+@dataclass(frozen=True, slots=True)
+class BoundedState(Wealth):
+    """The process between two batches. Start one with `BoundedState(pass_threshold(alpha))`.
+
+    `squares` is the sum of units^2 so far: all that the next bet depends on.
+    """
+
+    squares: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BoundedHarmState(Wealth):
+    """The mirror process between two looks. Start one with `BoundedHarmState(harm_threshold(gates))`.
+
+    `logs` are the log wealths of the 24 bets, one running sum each.
+    """
+
+    logs: tuple[float, ...] = (0.0,) * _SHARES.size
+
+
+def to_units(losses: npt.ArrayLike) -> Ints:
+    """The record of `losses` d in [-1, 1], of any shape: whole units of 1/1024, rounded UP, in -1024 .. 1024.
+
+    Raises ValueError naming the first value outside [-1, 1] (NaN included).
+    """
+    d = np.asarray(losses, np.float64)
+    if (wrong := ~(np.abs(d) <= 1)).any():
+        raise ValueError(f"a loss must lie between -1 and 1, got {d[wrong][0]}")
+    units: Ints = np.ceil(d / UNIT).astype(np.int64)
+    return units
+
+
+def count_batches(units: npt.ArrayLike, batch: int = BOUNDED_1.batch) -> list[list[list[int]]]:
+    """The record of one run: `units` (n,) in the gate's order, cut into batches, counted by value, in rising order.
+
+    Raises ValueError for another shape, fractions or units beyond 1024.
+    """
+    items = _check_units(units)
+    if items.ndim != 1:
+        raise ValueError(f"one run has units of shape (n,), got {items.shape}")
+    cut = (items[i : i + batch].tolist() for i in range(0, items.size, batch))
+    return [[[value, count] for value, count in sorted(Counter(part).items())] for part in cut]
+
+
+def log_wealth_path(units: npt.ArrayLike, margin: float, bet: FlipBet = BOUNDED_1) -> Floats:
+    """Log wealth (..., k) after each batch of the runs `units` (..., n), items in order; k = ceil(n / bet.batch).
+
+    Raises ValueError for a margin outside (0, 1), fractions or units beyond 1024.
+    """
+    check_fraction("margin", margin)
+    items, held = _cut(_check_units(units), bet.batch)
+    return np.cumsum(_gains(items, held, margin, bet, None), axis=-1)
+
+
+def log_harm_path(units: npt.ArrayLike, margin: float, batch: int = BOUNDED_1.batch) -> Floats:
+    """Log wealth (..., k) against `E d <= margin` after each batch of `units` (..., n). Errors as `log_wealth_path`."""
+    check_fraction("margin", margin)
+    items, held = _cut(_check_units(units), batch)
+    return log_mean_exp(np.cumsum(_harm_gains(items, held, margin), axis=-2))
+
+
+def bet_path(batches: Batches, margin: float, bet: FlipBet = BOUNDED_1, state: BoundedState | None = None) -> Floats:
+    """The bet (k,) placed on each of `batches`, in order, resuming after `state`. Raises ValueError as `advance`."""
+    check_fraction("margin", margin)
+    items, held = _expand(batches, bet.batch, state.items if state else 0)
+    return _bets(items, held, margin, bet, state)
+
+
+def advance(state: BoundedState, batches: Batches, margin: float, bet: FlipBet = BOUNDED_1) -> BoundedState:
+    """The process after `batches` more; cutting a run into several calls changes no bit of the result.
+
+    Raises ValueError naming the value for a margin outside (0, 1), units beyond 1024 or fractional, a count below 1, a
+    value counted twice, a batch (but the last) that does not hold `bet.batch` items, or a run that already ended with
+    a short batch.
+    """
+    check_fraction("margin", margin)
+    items, held = _expand(batches, bet.batch, state.items)
+    gains = _gains(items, held, margin, bet, state)
+    path = np.cumsum(np.concatenate(([state.log_e], gains)))[1:]
+    moved = state.after(path, state.items + np.cumsum(held.sum(-1)))
+    return replace(moved, squares=state.squares + int((items * items).sum()))
+
+
+def advance_harm(
+    state: BoundedHarmState, batches: Batches, margin: float, batch: int = BOUNDED_1.batch
+) -> BoundedHarmState:
+    """The mirror process, H0': E d <= margin, after `batches` more: an equal mixture of the 24 bets of `harm`.
+
+    Because d was rounded up, the bets are placed against margin + 1/1024: rounding never blames a candidate either.
+    Raises ValueError as `advance`.
+    """
+    check_fraction("margin", margin)
+    items, held = _expand(batches, batch, state.items)
+    gains = _harm_gains(items, held, margin)
+    logs = np.cumsum(np.concatenate((np.array([state.logs]), gains)), axis=0)[1:]
+    if not len(logs):
+        return state
+    moved = state.after(log_mean_exp(logs), state.items + np.cumsum(held.sum(-1)))
+    return replace(moved, logs=tuple(logs[-1].tolist()))
+
+
+def _check_units(units: npt.ArrayLike) -> Ints:
+    items = np.asarray(units)
+    if not items.size:
+        return items.astype(np.int64)
+    if items.dtype.kind not in "iu":
+        raise ValueError(f"losses must be whole units of 1/1024, got {items.dtype}")
+    if (wrong := np.abs(items) > 1 / UNIT).any():
+        raise ValueError(f"a loss must lie between -1024 and 1024 units, got {items[wrong].flat[0]}")
+    return items.astype(np.int64, copy=False)
+
+
+def _cut(units: Ints, batch: int) -> tuple[Ints, npt.NDArray[np.bool_]]:
+    """Items (..., k, batch), the short last batch filled up with 0, and which places (k, batch) hold an item."""
+    missing = -units.shape[-1] % batch
+    filled = np.concatenate((units, np.zeros((*units.shape[:-1], missing), np.int64)), axis=-1)
+    held = np.arange(filled.shape[-1]) < units.shape[-1]
+    return filled.reshape(*units.shape[:-1], -1, batch), held.reshape(-1, batch)
+
+
+def _expand(batches: Batches, batch: int, items_before: int) -> tuple[Ints, npt.NDArray[np.bool_]]:
+    pairs = [_check_pairs(part) for part in batches]
+    sizes = np.array([[part[:, 1].sum()] for part in pairs], np.int64).reshape(-1, 1)
+    check_sizes(sizes, batch, items_before)
+    units = [np.repeat(part[:, 0], part[:, 1]) for part in pairs]
+    return _cut(np.concatenate([np.zeros(0, np.int64), *units]), batch)
+
+
+def _check_pairs(part: Sequence[Sequence[int]]) -> Ints:
+    pairs = np.asarray(part)
+    if pairs.ndim != 2 or pairs.shape[-1] != 2:
+        raise ValueError(f"a batch must be a list of [units, count], got an array of shape {pairs.shape}")
+    _check_units(pairs[:, 0])
+    if (low := int(pairs[:, 1].min())) < 1:
+        raise ValueError(f"a count must be at least 1, got {low}")
+    if len(np.unique(pairs[:, 0])) != len(pairs):
+        raise ValueError(f"a batch counts one value twice: {pairs[:, 0].tolist()}")
+    return pairs.astype(np.int64, copy=False)
+
+
+def _bets(items: Ints, held: npt.NDArray[np.bool_], margin: float, bet: FlipBet, state: BoundedState | None) -> Floats:
+    sizes, squares = held.sum(-1), (items * items).sum(-1)
+    items_before = (state.items if state else 0) + np.cumsum(sizes) - sizes
+    squares_before = (state.squares if state else 0) + np.cumsum(squares, -1) - squares
+    v = (squares_before * UNIT**2 + bet.c * bet.v0) / (items_before + bet.c)
+    return np.minimum(growth_optimal_bet(v, margin), bet.cap / (1 - margin))
+
+
+def _gains(items: Ints, held: npt.NDArray[np.bool_], margin: float, bet: FlipBet, state: BoundedState | None) -> Floats:
+    stake = _bets(items, held, margin, bet, state)[..., None]
+    return _sum(np.where(held, np.log1p(stake * (margin - items * UNIT)), 0.0))
+
+
+def _harm_gains(items: Ints, held: npt.NDArray[np.bool_], margin: float) -> Floats:
+    bar = margin + UNIT  # E d <= margin leaves the mean of what was rounded up below this
+    excess = (items * UNIT - bar)[..., None, :]
+    return _sum(np.where(held[:, None, :], np.log1p((_SHARES / (1 + bar))[:, None] * excess), 0.0))
+
+
+def _sum(logs: Floats) -> Floats:
+    # Sums of floats depend on their order in the last bit, and a record says nothing of the order within a batch.
+    total: Floats = np.sort(logs, axis=-1).sum(-1)
+    return total
