@@ -12,12 +12,13 @@ from statistics import NormalDist
 from typing import Any
 
 import numpy as np
-from paritygate.stats import bounded, harm, latency, plan, rate
+from paritygate.stats import bounded, harm, latency, locked, plan, rate
 from paritygate.stats.wealth import harm_threshold, pass_threshold
 
 ALPHA, PATHS, WORKERS = 0.05, 4000, 2
 ALLOWED = ALPHA + 3 * math.sqrt(ALPHA * (1 - ALPHA) / PATHS)
 BOUNDARY = [(0.005, 0.01), (0.01, 0.01), (0.01, 0.02), (0.01, 0.05), (0.02, 0.02), (0.02, 0.10)]
+LOCKED = 2000  # items in the locked set
 SLOWEST = 800  # blocks in a latency run
 QUANTILES = {"p50": (0.5, 0.0), "p95": (0.95, NormalDist().inv_cdf(0.95))}
 SIGMA, LIMIT = 0.15, 1.10
@@ -38,6 +39,9 @@ def _parts() -> Iterator[Callable[[], list[dict[str, Any]]]]:
     yield partial(_bounded_at_the_margin, 5, 400, 4000)
     yield partial(_bounded_at_the_margin, 20, 512, 2000)
     yield _bounded_harm_at_the_margin
+    yield partial(_locked_at_the_margin, 30, 10)
+    yield partial(_locked_at_the_margin, 60, 40)
+    yield _locked_harm_below_the_margin
     for name, direction in (("p50", "pass"), ("p95", "pass"), ("p95", "harm")):
         yield partial(_latency_at_the_limit, name, direction)
     yield partial(_blocks_to_a_pass, 1.05, 700)
@@ -45,6 +49,7 @@ def _parts() -> Iterator[Callable[[], list[dict[str, Any]]]]:
     yield partial(_items_to_a_pass, 0.02, 1250)
     yield partial(_items_to_a_pass, 0.05, 2700)
     yield _brier_items_to_a_pass
+    yield _locked_items_to_a_pass
     yield _items_to_harm
 
 
@@ -120,6 +125,34 @@ def _brier_items_to_a_pass() -> list[dict[str, Any]]:
     reached = wealth >= pass_threshold(ALPHA)
     median = float(np.median(np.where(reached.any(-1), 8 * (reached.argmax(-1) + 1), np.inf)))
     return [_row("median items to a pass, Brier score, margin 1%, logits moved by 0.1", median, "items", 380)]
+
+
+def _locked_sets(n10: int, n01: int, seed: int) -> Iterator[np.ndarray]:
+    """A locked set of `LOCKED` items in as many random orders as there are paths: batches (250, k, 4) at a time."""
+    whole, draw = np.repeat([1, -1, 0], [n10, n01, LOCKED - n10 - n01]), np.random.default_rng(seed)
+    for _ in range(0, PATHS, 250):
+        order = draw.permuted(np.tile(whole, (250, 1)), axis=1).reshape(250, -1, 8)
+        lost, won = (order == 1).sum(-1), (order == -1).sum(-1)
+        yield np.stack((lost, won, 8 - lost - won, np.zeros_like(lost)), -1)
+
+
+def _locked_at_the_margin(n10: int, n01: int) -> list[dict[str, Any]]:
+    paths = (locked.log_wealth_path(sets, LOCKED, 0.01) for sets in _locked_sets(n10, n01, seed=10))
+    passed = [(path >= pass_threshold(ALPHA)).any(-1) for path in paths]
+    return _wrong(f"locked set of {LOCKED}, margin 1%, {n10} lost and {n01} won", float(np.mean(passed)))
+
+
+def _locked_harm_below_the_margin() -> list[dict[str, Any]]:
+    paths = (locked.log_harm_path(sets, LOCKED, 0.01) for sets in _locked_sets(39, 20, seed=11))
+    reached = [(path >= harm_threshold(1, ALPHA)).any(-1) for path in paths]
+    return _wrong(f"locked set of {LOCKED}, margin 1%, 39 lost and 20 won, harm", float(np.mean(reached)))
+
+
+def _locked_items_to_a_pass() -> list[dict[str, Any]]:
+    paths = (locked.log_wealth_path(sets, LOCKED, 0.01) for sets in _locked_sets(30, 30, seed=12))
+    ends = [8 * ((path >= pass_threshold(ALPHA)).argmax(-1) + 1) for path in paths]  # at the latest when all are seen
+    name = f"median items to a pass, locked set of {LOCKED}, margin 1%, flips 3%"
+    return [_row(name, float(np.median(ends)), "items", 950)]
 
 
 def _blocks(rng: np.random.Generator, count: int, ratio: float) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,233 @@
+import math
+from collections.abc import Iterator
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from paritygate.stats import flip
+from paritygate.stats.flip import FlipBet
+from paritygate.stats.locked import (
+    LOCKED_1,
+    LockedHarmState,
+    LockedState,
+    advance,
+    advance_harm,
+    allowed_loss,
+    bet_path,
+    log_harm_path,
+    log_wealth_path,
+)
+from paritygate.stats.wealth import harm_threshold, pass_threshold
+
+ALPHA, MARGIN = 0.05, 0.01
+START = LockedState(pass_threshold(ALPHA))
+HARM_START = LockedHarmState(harm_threshold(1))
+CLEAN, LOST, WON = [0, 0, 8, 0], [8, 0, 0, 0], [0, 8, 0, 0]
+items = st.lists(st.sampled_from([(1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1)]), min_size=1, max_size=120)
+
+
+def cut(outcomes: list[tuple[int, ...]], size: int = 8) -> np.ndarray:
+    return np.array([np.sum(outcomes[i : i + size], axis=0) for i in range(0, len(outcomes), size)])
+
+
+def shuffled(sets: int, n10: int, n01: int, n0: int, batch: int = 8) -> np.ndarray:
+    """Batches (sets, k, 4) of one whole set in as many random orders; its size must be a multiple of `batch`."""
+    whole = np.repeat([1, -1, 0], [n10, n01, n0])
+    order = np.random.default_rng(3).permuted(np.tile(whole, (sets, 1)), axis=1).reshape(sets, -1, batch)
+    lost, won = (order == 1).sum(-1), (order == -1).sum(-1)
+    return np.stack((lost, won, batch - lost - won, np.zeros_like(lost)), -1)
+
+
+@pytest.mark.parametrize(
+    ("population", "margin", "expected"),
+    [(2000, 0.01, 20), (100, 0.07, 7), (1010, 0.01, 11), (3, 0.01, 1), (1, 0.5, 1)],
+)
+def test_the_allowed_loss_is_exact_in_decimals(population: int, margin: float, expected: int) -> None:
+    assert allowed_loss(population, margin) == expected
+
+
+def test_the_first_bet_is_that_of_flip_and_the_next_follows_what_the_rest_must_lose() -> None:
+    batches = [CLEAN, [1, 2, 5, 0], CLEAN]
+    bets = bet_path(batches, 1000, MARGIN)
+    rest = [10 / 1000, 10 / 992, (10 + 1) / 984]
+    rates = [4 / 200, 4 / 208, 7 / 216]
+    assert bets == pytest.approx(flip.growth_optimal_bet(rates, rest), rel=1e-12)
+    wealth = (1 + bets[0] * rest[0]) ** 8
+    wealth *= (1 - bets[1] * (1 - rest[1])) * (1 + bets[1] * (1 + rest[1])) ** 2 * (1 + bets[1] * rest[1]) ** 5
+    assert log_wealth_path(batches, 1000, MARGIN)[1] == pytest.approx(math.log(wealth), rel=1e-12)
+
+
+def test_harm_by_hand() -> None:
+    # The full set would pass with 9 net losses in 1,000; after one loss the rest may lose 8 in 992.
+    wealth = np.ones(24)
+    for seen, rest in (([1, 0, 7], 9 / 1000), ([2, 1, 5], 8 / 992)):
+        stake = np.geomspace(0.02, 0.999, 24) / (1 + rest)
+        wealth *= (
+            (1 + stake * (1 - rest)) ** seen[0] * (1 - stake * (1 + rest)) ** seen[1] * (1 - stake * rest) ** seen[2]
+        )
+    path = log_harm_path([[1, 0, 7, 0], [2, 1, 0, 5]], 1000, MARGIN)
+    assert path[1] == pytest.approx(math.log(wealth.mean()), rel=1e-10)
+
+
+def test_a_pass_is_certain_when_even_the_loss_of_all_the_rest_is_allowed() -> None:
+    # 32 items, margin 50 %: 16 net losses fail. With 8 won, only the loss of all 24 others fails.
+    batches = [WON, [7, 0, 1, 0], LOST, LOST]
+    assert bet_path(batches, 32, 0.5)[1] == 0
+    path = log_wealth_path(batches, 32, 0.5)
+    assert path[0] < path[1] == path[3] == math.inf
+    state = advance(START, batches, 32, 0.5)
+    assert (state.log_e, state.sup_log_e, state.loss) == (math.inf, math.inf, 15)
+    assert log_wealth_path([WON, LOST, LOST, LOST], 32, 0.5)[3] < math.inf
+
+
+def test_a_failure_is_certain_when_even_winning_all_the_rest_does_not_help() -> None:
+    assert log_harm_path([LOST, CLEAN], 16, 0.5)[0] < math.inf
+    assert advance_harm(HARM_START, [LOST, CLEAN], 16, 0.5).log_e == math.inf
+
+
+def test_a_loss_beyond_the_allowed_must_be_won_back_before_a_bet_is_placed() -> None:
+    assert (bet_path([LOST, CLEAN, WON, CLEAN], 200, MARGIN) > 0).tolist() == [True, False, False, True]
+
+
+@given(items, st.floats(0.005, 0.6))
+def test_after_the_last_item_exactly_one_of_pass_and_failure_is_certain(
+    outcomes: list[tuple[int, ...]], margin: float
+) -> None:
+    batches, population = cut(outcomes), len(outcomes)
+    loss = int((batches[:, 0] - batches[:, 1]).sum())
+    passed = advance(START, batches, population, margin).log_e == math.inf
+    failed = advance_harm(HARM_START, batches, population, margin).log_e == math.inf
+    assert passed is not failed
+    assert passed is (loss < allowed_loss(population, margin))
+
+
+def populations(size: int) -> Iterator[tuple[int, int]]:
+    return ((n10, n01) for n10, n01 in product(range(size + 1), repeat=2) if n10 + n01 <= size)
+
+
+def chances(n10: int, n01: int, n0: int, batch: int) -> Iterator[tuple[list[int], float]]:
+    """Every batch that can be drawn from the rest, and its chance."""
+    for a, b in product(range(min(n10, batch) + 1), range(min(n01, batch) + 1)):
+        if 0 <= (c := batch - a - b) <= n0:
+            ways = math.comb(n10, a) * math.comb(n01, b) * math.comb(n0, c)
+            yield [a, b, c, 0], ways / math.comb(n10 + n01 + n0, batch)
+
+
+@pytest.mark.parametrize(("size", "batch", "margin"), [(9, 4, 0.2), (10, 3, 0.05), (8, 4, 0.5)])
+def test_no_batch_is_expected_to_pay_whatever_the_full_set_and_the_past(size: int, batch: int, margin: float) -> None:
+    bet, allowed, most = FlipBet(batch=batch, cap=0.95), allowed_loss(size, margin), 0.0
+    for n10, n01 in populations(size):
+        fails = n10 - n01 >= allowed
+        for first, _ in chances(n10, n01, size - n10 - n01, batch):
+            rest = (n10 - first[0], n01 - first[1], size - n10 - n01 - first[2])
+            seconds, odds = zip(*chances(*rest, batch), strict=True)
+            runs = np.array([[first, second] for second in seconds])
+            path = log_wealth_path(runs, size, margin, bet) if fails else log_harm_path(runs, size, margin, batch)
+            assert np.isfinite(path).all(), "what holds of the full set can never look impossible"
+            most = max(most, float(np.dot(odds, np.exp(path[:, 1] - path[:, 0]))))
+        starts, odds = zip(*chances(n10, n01, size - n10 - n01, batch), strict=True)
+        runs = np.array(starts)[:, None]
+        path = log_wealth_path(runs, size, margin, bet) if fails else log_harm_path(runs, size, margin, batch)
+        most = max(most, float(np.dot(odds, np.exp(path[:, 0]))))
+    assert 0.99 < most <= 1 + 1e-12
+
+
+@given(items, st.randoms(use_true_random=False))
+def test_the_order_within_a_batch_changes_nothing(outcomes: list[tuple[int, ...]], random: object) -> None:
+    mixed = []
+    for i in range(0, len(outcomes), 8):
+        batch = outcomes[i : i + 8]
+        random.shuffle(batch)  # type: ignore[attr-defined]
+        mixed += batch
+    assert advance(START, cut(outcomes), 150, MARGIN) == advance(START, cut(mixed), 150, MARGIN)
+
+
+@given(items, st.lists(st.integers(0, 20), max_size=5), st.floats(0.005, 0.6))
+def test_cutting_a_run_into_pieces_changes_no_bit(
+    outcomes: list[tuple[int, ...]], cuts: list[int], margin: float
+) -> None:
+    batches, state, blamed, n = cut(outcomes), START, HARM_START, len(outcomes)
+    for piece in np.split(batches, sorted(min(c, len(batches)) for c in cuts)):
+        state = advance(state, piece, n, margin)
+        blamed = advance_harm(blamed, piece, n, margin)
+    assert state == advance(START, batches, n, margin)
+    assert blamed == advance_harm(HARM_START, batches, n, margin)
+    assert state.log_e == log_wealth_path(batches, n, margin)[-1]
+    assert blamed.log_e == pytest.approx(log_harm_path(batches, n, margin)[-1], abs=1e-9)
+
+
+@given(items, st.data())
+def test_a_later_outcome_never_changes_an_earlier_bet(outcomes: list[tuple[int, ...]], data: st.DataObject) -> None:
+    at = data.draw(st.integers(0, len(outcomes) - 1))
+    changed = [*outcomes[:at], data.draw(items.map(lambda o: o[0])), *outcomes[at + 1 :]]
+    bets = [bet_path(cut(run), 150, MARGIN)[: at // 8 + 1] for run in (outcomes, changed)]
+    assert (bets[0] == bets[1]).all()
+
+
+def test_a_failure_shown_by_the_full_set_follows_a_pass_that_came_too_early() -> None:
+    batches = [*[CLEAN] * 90, *[LOST] * 10]
+    passed, failed = advance(START, batches, 800, MARGIN), advance_harm(HARM_START, batches, 800, MARGIN)
+    assert passed.latched
+    assert failed.latched
+
+
+def test_many_paths_are_judged_at_once() -> None:
+    runs = shuffled(5, 10, 5, 185)
+    assert (log_wealth_path(runs, 200, MARGIN) == [log_wealth_path(run, 200, MARGIN) for run in runs]).all()
+    assert (log_harm_path(runs, 200, MARGIN) == [log_harm_path(run, 200, MARGIN) for run in runs]).all()
+
+
+def test_nothing_judged_is_no_evidence() -> None:
+    assert advance(START, [], 100, MARGIN) == START
+    assert advance_harm(HARM_START, [], 100, MARGIN) == HARM_START
+
+
+@pytest.mark.parametrize(
+    ("batches", "population", "margin", "message"),
+    [
+        ([CLEAN], 0, MARGIN, "population must be at least 1 item, got 0"),
+        ([CLEAN, CLEAN], 15, MARGIN, "the locked set holds 15 items, got 16"),
+        ([CLEAN], 100, math.nan, "margin must lie strictly between 0 and 1, got nan"),
+        ([CLEAN], 100, 0.0, "margin must lie strictly between 0 and 1, got 0.0"),
+        ([[0, 0, 7, 0], CLEAN], 100, MARGIN, "every batch but the last must hold 8 items, got 7"),
+        ([[-1, 0, 9, 0]], 100, MARGIN, "negative count: -1"),
+        ([[CLEAN]], 100, MARGIN, r"shape \(k, 4\)"),
+    ],
+)
+def test_a_broken_record_is_refused(batches: list[object], population: int, margin: float, message: str) -> None:
+    for judge in (
+        lambda: advance(START, batches, population, margin),
+        lambda: advance_harm(HARM_START, batches, population, margin),
+    ):
+        with pytest.raises(ValueError, match=message):
+            judge()
+
+
+def test_a_set_cannot_grow_while_it_is_judged() -> None:
+    seen = advance(START, [CLEAN] * 10, 80, MARGIN)
+    with pytest.raises(ValueError, match="the locked set holds 80 items, got 88"):
+        advance(seen, [CLEAN], 80, MARGIN)
+
+
+@pytest.mark.parametrize(("n10", "n01"), [(20, 10), (60, 50)])
+def test_at_the_margin_a_pass_before_the_end_is_rare(n10: int, n01: int) -> None:
+    sets, population = 2000, 1000
+    runs = shuffled(sets, n10, n01, population - n10 - n01)
+    passed = (log_wealth_path(runs, population, MARGIN) >= pass_threshold(ALPHA)).any(-1).mean()
+    assert passed <= ALPHA + 3 * math.sqrt(ALPHA * (1 - ALPHA) / sets)
+    assert passed > ALPHA / 3, "a rule that hardly ever errs at the boundary wastes items"
+
+
+def test_one_loss_below_the_margin_a_false_alarm_is_rare_and_the_end_passes() -> None:
+    sets, population = 1000, 1000
+    runs = shuffled(sets, 29, 20, population - 49)
+    alarmed = (log_harm_path(runs, population, MARGIN) >= harm_threshold(1)).any(-1).mean()
+    assert 0 < alarmed <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / sets)
+    assert (log_wealth_path(runs, population, MARGIN)[:, -1] == math.inf).all()
+
+
+def test_the_full_set_is_shown_to_pass_before_it_is_all_seen() -> None:
+    reached = log_wealth_path(shuffled(500, 10, 10, 1980), 2000, MARGIN, LOCKED_1) >= pass_threshold(ALPHA)
+    assert np.median(reached.argmax(-1) + 1) * 8 <= 620
