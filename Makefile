@@ -31,7 +31,8 @@ test-api: env ## Tests against a real API server, control plane only
 
 test-cluster: env ## Tests on the whole cluster with KServe: user stories, kills
 	$(PY) -m tests.cluster build >/dev/null
-	$(PYTEST) -m cluster
+	$(PYTEST) -m cluster tests/cluster
+	$(PYTEST) -m cluster tests/e2e -n 2 --dist loadfile
 
 test: check unit test-api test-cluster ## Everything, as CI runs it
 

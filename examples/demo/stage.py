@@ -52,7 +52,14 @@ class Stage:
 
 
 def set_stage(namespace: str) -> Stage:
-    """Bring everything up that the stories need; what is there already is used."""
+    """Bring everything up that the stories need, the baseline serving; what is there already is used."""
+    stage = prepared(namespace)
+    serve_baseline(stage)
+    return stage
+
+
+def prepared(namespace: str) -> Stage:
+    """The cluster with images, models and ParityGate, and nothing in the namespace yet."""
     cluster = ensure(profile=Profile.FULL)
     models = _models(cluster)
     images = load_images(cluster)
@@ -60,13 +67,14 @@ def set_stage(namespace: str) -> Stage:
     manifests = _render(models, digests, images)
     install(cluster, images)
     versions = {version_of(models / name): name for name in MODELS}
-    stage = Stage(cluster, namespace, manifests, versions, digests, images)
-    serve_baseline(stage)
-    return stage
+    return Stage(cluster, namespace, manifests, versions, digests, images)
 
 
 MODELS = {"fp32": "fp32.onnx", "int8": "int8.onnx", "quiet": "int8-scanner-a.onnx", "leaky": "int8.onnx"}
 """Folder on the models' claim, and the file of the quick start that it holds."""
+
+EXTRAS = {"leaky": {"runtime.json": b'{"keepWorkspaceMiB": 8}\n'}}
+"""What else such a folder holds."""
 
 
 def _models(cluster: Cluster) -> Path:
@@ -76,14 +84,20 @@ def _models(cluster: Cluster) -> Path:
     with step("models and pack"):
         built(source)
     for name, file in MODELS.items():
-        folder = cluster.models_dir / name
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        shutil.copyfile(source / file, folder / "model.onnx")
-    (cluster.models_dir / "leaky" / "runtime.json").write_text('{"keepWorkspaceMiB": 8}\n')
-    shutil.rmtree(cluster.models_dir / "pack", ignore_errors=True)
-    shutil.copytree(source / "pack", cluster.models_dir / "pack")
+        _place(cluster.models_dir / name, {"model.onnx": (source / file).read_bytes()} | EXTRAS.get(name, {}))
+    pack = {path.name: path.read_bytes() for path in (source / "pack").iterdir()}
+    _place(cluster.models_dir / "pack", pack)
     return cluster.models_dir
+
+
+def _place(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Make a folder hold just these files. Left alone if it does: somebody may be reading it."""
+    if folder.is_dir() and {path.name: path.read_bytes() for path in folder.iterdir()} == dict(files):
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
 
 
 def _render(models: Path, digests: Mapping[str, str], images: Images) -> Path:
@@ -99,7 +113,11 @@ def _render(models: Path, digests: Mapping[str, str], images: Images) -> Path:
 
 
 def install(cluster: Cluster, images: Images) -> None:
-    """Install or upgrade the operator by its chart."""
+    """Install or upgrade the operator by its chart, unless just this one runs."""
+    running = "jsonpath={.spec.template.spec.containers[0].image}"
+    words = ("-n", SYSTEM, "get", "deployment", "paritygate", "-o", running, "--ignore-not-found")
+    if cluster.kubectl(*words) == images.operator:
+        return
     repository, _, tag = images.operator.rpartition(":")
     sets = {
         "image.repository": repository,
@@ -108,11 +126,11 @@ def install(cluster: Cluster, images: Images) -> None:
         "evaluator.image": images.evaluator,
         "evaluator.pullPolicy": "Never",
     }
-    words = [f"--set-string={key}={value}" for key, value in sets.items()]
+    values = [f"--set-string={key}={value}" for key, value in sets.items()]
     with step("install ParityGate by its chart"):
         cluster.helm(
             "upgrade", "--install", "paritygate", CHECKOUT / "charts" / "paritygate",
-            "--namespace", SYSTEM, "--create-namespace", "--wait", "--timeout", "3m", *words,
+            "--namespace", SYSTEM, "--create-namespace", "--wait", "--timeout", "3m", *values,
         )  # fmt: skip
 
 

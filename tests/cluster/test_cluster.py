@@ -226,6 +226,8 @@ def test_killed_parts_are_whole_again_after_up(cluster: Cluster, namespace: str)
         pid = daemons.pid(name)
         assert pid
         os.kill(pid, signal.SIGKILL)
+        while daemons.pid(name) == pid:  # on a busy machine a killed process is seen a little longer
+            time.sleep(0.01)
     healed = ensure(Profile.FULL, session=True)
     assert all(daemons.pid(name) for name in victims)
     spec = {"nodeSelector": {"paritygate.io/pool": "accelerator"}, "tolerations": [TOLERATION]}

@@ -4,16 +4,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from examples.demo.stage import Stage, serve_baseline, set_stage
+from examples.demo.stage import Stage, prepared, serve_baseline
 from examples.demo.stories import Traffic, traffic
-
-NAMESPACE = "parity-e2e"
+from tests.cluster import Cluster
+from tests.cluster.places import cache, locked
 
 
 @pytest.fixture(scope="session")
-def installed() -> Stage:
-    """The stage, set once."""
-    return set_stage(NAMESPACE)
+def installed(cluster: Cluster, worker_id: str) -> Stage:
+    """The stage, prepared once; a namespace for each worker, one worker at a time."""
+    with locked(cache("e2e") / f"{cluster.name}.lock"):
+        return prepared(f"parity-e2e-{worker_id}")
 
 
 @pytest.fixture

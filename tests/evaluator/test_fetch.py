@@ -247,3 +247,16 @@ def test_the_process_leaves_what_it_found_or_why_not(tmp_path: Path, model: Path
 )
 def test_what_a_store_says_is_read_without_the_name_of_the_key(said: str, reason: Reason) -> None:
     assert stores._told("candidate", "s3://b/run-404/not found/m.onnx", said, 100).reason is reason
+
+
+def test_the_workers_of_a_store_client_end_at_once_when_they_are_told() -> None:
+    program = (
+        "import multiprocessing, os, signal, sys\n"
+        "from paritygate_evaluator.terminate import children_end_at_once, end_on_terminate\n"
+        "end_on_terminate(); children_end_at_once()\n"
+        "def look(_): return signal.getsignal(signal.SIGTERM) == signal.SIG_DFL\n"
+        "with multiprocessing.get_context('fork').Pool(1) as pool: print(pool.map(look, [0]))\n"
+        "print(signal.getsignal(signal.SIGTERM) == signal.SIG_DFL)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.split() == ["[True]", "False"]

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ..ending import EvaluatorError, end_with
 from ..layout import Layout
-from ..terminate import end_on_terminate
+from ..terminate import children_end_at_once, end_on_terminate
 from .bring import Sources, Wanted, bring_all
 
 CONFIGURATION = "PARITYGATE_FETCH"
@@ -24,6 +24,7 @@ MOST_BYTES = "PARITYGATE_MOST_BYTES"
 def main() -> int:
     """Run; the exit code."""
     end_on_terminate()
+    children_end_at_once()
     layout = Layout.from_environment()
     try:
         wanted = _wanted()
