@@ -14,7 +14,7 @@ from threading import Event, Thread
 import pytest
 
 from examples.demo.stage import SYSTEM, Stage
-from examples.demo.stories import Traffic, promotion, quiet_failure
+from examples.demo.stories import Traffic, follow, promotion, quiet_failure
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
 
@@ -86,11 +86,14 @@ def test_ten_kills_at_random_moments_change_nothing(stage: Stage, stream: Traffi
     seed = int(os.environ.get("PARITYGATE_SEED", time.time_ns() % 1_000_000))
     print(f"seed {seed}: PARITYGATE_SEED={seed} repeats the moments")
     draw = random.Random(seed)
-    # Undisturbed, story 1 takes about 30 s and story 2 about 8: kills often enough to fall into every part of them.
-    for story, kills, longest in ((promotion, 6, 5.5), (quiet_failure, 4, 3.5)):
-        moments = [draw.uniform(0.5, longest) for _ in range(kills)]
+    # Undisturbed, story 1 takes about 30 s and story 2 about 8: kills often enough to fall into every part of them. One
+    # that falls behind the end is a kill, too: it must not change what was decided.
+    for story, kills, longest in ((promotion, 6, 5.5), (quiet_failure, 4, 2.5)):
+        moments = [draw.uniform(0.3, longest) for _ in range(kills)]
         with killed_operator(stage, moments, tmp_path / "operator.log") as operator:
             ending = story(stage, stream)
-        assert operator.kills == kills, f"{ending.name} ended before all {kills} kills: seed {seed}"
+            while operator.kills < kills:
+                time.sleep(0.1)
+            assert follow(stage, ending.name)["verdict"]["outcome"] == ending.verdict, f"seed {seed}"
         jobs = stage.kubectl("get", "jobs", "-o", "name").split()
         assert len([j for j in jobs if ending.name in j]) <= 1, f"one attempt, one Job: {jobs}"
