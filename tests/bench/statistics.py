@@ -12,13 +12,15 @@ from statistics import NormalDist
 from typing import Any
 
 import numpy as np
-from paritygate.stats import bounded, harm, latency, locked, plan, rate
+from paritygate.stats import bounded, harm, latency, locked, plan, rate, ratio
 from paritygate.stats.wealth import harm_threshold, pass_threshold
 
 ALPHA, PATHS, WORKERS = 0.05, 4000, 2
 ALLOWED = ALPHA + 3 * math.sqrt(ALPHA * (1 - ALPHA) / PATHS)
 BOUNDARY = [(0.005, 0.01), (0.01, 0.01), (0.01, 0.02), (0.01, 0.05), (0.02, 0.02), (0.02, 0.10)]
 LOCKED = 2000  # items in the locked set
+# Kinds of item 4 y + 2 y_B + y_C: both models say a fifth is positive, 90 % of it rightly, and agree on 95 % of that.
+KINDS = np.array([0.7742, 0.001, 0.001, 0.019, 0.0158, 0.009, 0.009, 0.171])
 SLOWEST = 800  # blocks in a latency run
 QUANTILES = {"p50": (0.5, 0.0), "p95": (0.95, NormalDist().inv_cdf(0.95))}
 SIGMA, LIMIT = 0.15, 1.10
@@ -42,6 +44,9 @@ def _parts() -> Iterator[Callable[[], list[dict[str, Any]]]]:
     yield partial(_locked_at_the_margin, 30, 10)
     yield partial(_locked_at_the_margin, 60, 40)
     yield _locked_harm_below_the_margin
+    for metric in ("precision", "F1", "cost per success"):
+        yield partial(_ratio_at_the_margin, metric, False)
+        yield partial(_ratio_at_the_margin, metric, True)
     for name, direction in (("p50", "pass"), ("p95", "pass"), ("p95", "harm")):
         yield partial(_latency_at_the_limit, name, direction)
     yield partial(_blocks_to_a_pass, 1.05, 700)
@@ -50,6 +55,7 @@ def _parts() -> Iterator[Callable[[], list[dict[str, Any]]]]:
     yield partial(_items_to_a_pass, 0.05, 2700)
     yield _brier_items_to_a_pass
     yield _locked_items_to_a_pass
+    yield _precision_items_to_a_pass
     yield _items_to_harm
 
 
@@ -153,6 +159,55 @@ def _locked_items_to_a_pass() -> list[dict[str, Any]]:
     ends = [8 * ((path >= pass_threshold(ALPHA)).argmax(-1) + 1) for path in paths]  # at the latest when all are seen
     name = f"median items to a pass, locked set of {LOCKED}, margin 1%, flips 3%"
     return [_row(name, float(np.median(ends)), "items", 950)]
+
+
+def _spoilt(metric: ratio.RatioMetric, loss: float) -> np.ndarray:
+    """Shares of the 8 kinds of item when enough of the candidate's own right positives are wrong instead."""
+    low, high = 0.0, KINDS[5]
+    for _ in range(60):
+        moved = (low + high) / 2
+        shares = KINDS + moved * np.array([0, 1, 0, 0, 0, -1, 0, 0])
+        baseline, candidate = ratio.ratio_estimates(metric, shares)
+        low, high = (low, moved) if (baseline or 0) - (candidate or 0) > loss else (moved, high)
+    return np.asarray(shares)
+
+
+def _costs(harm: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and shares of items whose costs go up by a tenth of the cap (30 %) or down (10 %), successes as usual."""
+    successes = (((1, 1), 0.65), ((1, 0), 0.05), ((0, 1), 0.05), ((0, 0), 0.25))
+    kinds = [
+        ([cost, b, cost + shift, c], chance * odds / 3)
+        for cost in (205, 307, 409)
+        for shift, chance in ((102, 0.3), (0, 0.6), (-102, 0.1))
+        for (b, c), odds in successes
+    ]
+    return ratio.cost_rows([kind for kind, _ in kinds], harm=harm), np.array([share for _, share in kinds])
+
+
+def _ratio_at_the_margin(name: str, harm: bool) -> list[dict[str, Any]]:
+    margin, rows = 0.02, None
+    if name == "cost per success":
+        metric, (rows, shares) = ratio.cost_per_success(), _costs(harm)
+        baseline, candidate = ratio.ratio_estimates(metric, shares, rows)
+        margin = (candidate or 0) - (baseline or 0)
+    else:
+        metric = ratio.precision() if name == "precision" else ratio.f_beta()
+        shares = _spoilt(metric, margin)
+    theta, draw, proved = ratio.ratio_estimates(metric, shares, rows)[0] or 0, np.random.default_rng(13), 0
+    for _ in range(0, PATHS, 250):
+        totals = np.cumsum(draw.multinomial(200, shares / shares.sum(), size=(250, 100)), axis=1)
+        # Wealth at the true ratio is no less than the evidence: only where that suffices the whole is worked out.
+        near = ratio.profile(metric, totals, margin, theta, harm=harm, rows=rows) >= harm_threshold(1, ALPHA)
+        wealth = ratio.log_e(metric, totals[near.any(-1)], margin, harm=harm, rows=rows)
+        proved += int((wealth >= harm_threshold(1, ALPHA)).any(-1).sum())
+    return _wrong(f"{name}, margin {margin:.1%}{', harm' * harm}", proved / PATHS)
+
+
+def _precision_items_to_a_pass() -> list[dict[str, Any]]:
+    totals = np.cumsum(np.random.default_rng(14).multinomial(50, KINDS, size=(101, 120)), axis=1)
+    reached = ratio.log_e(ratio.precision(), totals, 0.02) >= pass_threshold(ALPHA)
+    median = float(np.median(np.where(reached.any(-1), 50 * (reached.argmax(-1) + 1), np.inf)))
+    return [_row("median items to a pass, precision 90%, margin 2%, 20% positives, 95% agree", median, "items", 2200)]
 
 
 def _blocks(rng: np.random.Generator, count: int, ratio: float) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,238 @@
+"""Ratios of means: precision, F-beta, Jaccard, cost per success, compared with the baseline's own ratio.
+
+Per item a row (a_B, b_B, a_C, b_C) in [0, 1]: numerator and denominator of baseline and candidate; theta = E a / E b.
+H0: the candidate's theta is worse than the baseline's by the margin or more. theta_B is unknown. For a guess pi of it,
+with s = +1 if more is better and -1 if less is, the payoff of a bet (l1 >= 0, l2) is
+
+    X(pi) = 1 + l1 s (a_C - (pi - s margin) b_C) + l2 (a_B - pi b_B),
+
+whose expectation is at most 1 under H0 at pi = theta_B. The evidence is the SMALLEST wealth over all pi of an equal
+mixture of fixed bets, so Ville holds for it at the true pi, and it depends on total counts alone.
+
+The log wealth of one bet is concave in pi, a sum of logs of linear functions, so between two neighbouring guesses it
+is at least the smaller end: the mixture of the smaller ends bounds the wealth from below, and a finite grid is exact.
+
+The profile is our own construction; betting and mixtures: Waudby-Smith & Ramdas 2024 (JRSS-B 86, sections 4.2, 4.4).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import product
+from math import isfinite
+
+import numpy as np
+import numpy.typing as npt
+
+from .wealth import Floats, Ints, Wealth, check_counts, check_fraction, log_mean_exp
+
+# l2 close to -s l1 cancels what both models share; the last six bet on the baseline alone and ruin a far guess.
+_BETS = [(l1, -l1 * k) for l1 in (0.1, 0.2, 0.35, 0.5, 0.7) for k in (1, 0.97, 1.03, 0.8, 1.2)]
+_LEVELS = [(0.0, l2) for l2 in (-0.9, -0.5, -0.25, 0.25, 0.5, 0.9)]
+_SMALLEST_PAYOFF = 1e-6
+_GUESSES = 201
+_LOOKS_AT_ONCE = 128  # bounds memory: a look holds one number per guess and bet
+COST_UNITS = 1024
+"""A cost is recorded in whole units of cap / 1024."""
+
+Row = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class RatioMetric:
+    """A preregistered ratio: which rows (a_B, b_B, a_C, b_C) an item can have, and which direction is better.
+
+    Every item's row is one of `rows` or a mixture of them; bets that some row could ruin are left out beforehand. The
+    claim holds if the baseline's theta lies in [0, theta_max]. Raises ValueError for rows outside [0, 1] or a theta_max
+    that is not positive.
+    """
+
+    rows: tuple[Row, ...]
+    more_is_better: bool = True
+    theta_max: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_rows(self.rows)
+        if not (isfinite(self.theta_max) and self.theta_max > 0):
+            raise ValueError(f"theta_max must be positive, got {self.theta_max}")
+
+
+@dataclass(frozen=True, slots=True)
+class RatioState(Wealth):
+    """The process between two looks, in either direction. Start one with `RatioState(pass_threshold(alpha))`, or with
+    `harm_threshold(gates)` for harm. `totals` are the counts so far by row of the metric, () before the first look.
+    """
+
+    totals: tuple[int, ...] = ()
+
+
+def precision() -> RatioMetric:
+    """TP / PP. Rows 4 y + 2 y_B + y_C: the 8 kinds of item by label and answers, as for `f_beta` and `jaccard`."""
+    return _confusion(lambda y, said: (y * said, said))
+
+
+def f_beta(beta: float = 1.0) -> RatioMetric:
+    """(1 + beta^2) TP / (beta^2 P + PP), as TP over a mean in [0, 1]. Raises ValueError unless beta is positive."""
+    if not (isfinite(beta) and beta > 0):
+        raise ValueError(f"beta must be positive, got {beta}")
+    weight = beta * beta
+    return _confusion(lambda y, said: (y * said, (weight * y + said) / (1 + weight)))
+
+
+def jaccard() -> RatioMetric:
+    """TP / (P + PP - TP)."""
+    return _confusion(lambda y, said: (y * said, y + said - y * said))
+
+
+def cost_per_success(theta_max: float = 1.0) -> RatioMetric:
+    """Cost / cap over successes, less is better; items have rows from `cost_rows`, anywhere in [0, 1]^4.
+
+    `theta_max` bounds the baseline's cost per success as a share of the cap: choose the cap so that 1 does.
+    """
+    corners = tuple((a_b, b_b, a_c, b_c) for a_b, b_b, a_c, b_c in product((0.0, 1.0), repeat=4))
+    return RatioMetric(corners, more_is_better=False, theta_max=theta_max)
+
+
+def cost_units(costs: npt.ArrayLike, cap: float) -> Ints:
+    """The record of `costs` >= 0, of any shape: whole units of cap / 1024, rounded DOWN, 0 .. 1023.
+
+    A cost at or above the cap counts as the cap: the claim is about costs so limited. Raises ValueError naming the
+    first cost that is negative or NaN, or a cap that is not positive.
+    """
+    if not (isfinite(cap) and cap > 0):
+        raise ValueError(f"cap must be positive, got {cap}")
+    values = np.asarray(costs, np.float64)
+    if (wrong := ~(values >= 0)).any():
+        raise ValueError(f"a cost must not be negative, got {values[wrong][0]}")
+    units: Ints = np.floor(np.minimum(values / cap * COST_UNITS, COST_UNITS - 1)).astype(np.int64)
+    return units
+
+
+def cost_rows(recorded: npt.ArrayLike, *, harm: bool = False) -> Floats:
+    """Rows (J, 4) for `log_e` from records (J, 4) = [units_B, success_B, units_C, success_C].
+
+    A recorded unit stands for the costs up to the next: for a pass the candidate is charged the most and the baseline
+    the least, for harm the reverse, so rounding never helps the claim. Raises ValueError for units outside 0 .. 1023
+    or successes other than 0 and 1.
+    """
+    table = np.asarray(recorded)
+    if table.ndim != 2 or table.shape[1] != 4 or table.dtype.kind not in "iu":
+        raise ValueError(f"records must be whole numbers of shape (J, 4), got {table.dtype} of shape {table.shape}")
+    for column, most in enumerate((COST_UNITS - 1, 1, COST_UNITS - 1, 1)):
+        if (wrong := (table[:, column] < 0) | (table[:, column] > most)).any():
+            raise ValueError(f"column {column} of a record must be 0 to {most}, got {table[wrong, column][0]}")
+    rows = table.astype(np.float64)
+    rows[:, 0 if harm else 2] += 1
+    rows[:, [0, 2]] /= COST_UNITS
+    return rows
+
+
+def log_e(
+    metric: RatioMetric, totals: npt.ArrayLike, margin: float, *, harm: bool = False, rows: npt.ArrayLike | None = None
+) -> Floats:
+    """Log wealth (...) after items counted by row, `totals` (..., J) in all; for a pass, or for harm against H0': the
+    candidate's theta is worse by no more than the margin.
+
+    `rows` (J, 4) are the metric's own by default. `margin`, absolute, in (0, 1), on the scale of theta. Raises
+    ValueError for another margin, negative or fractional counts, a row that is no mixture of the metric's, or a
+    theta_max so large that no bet on the candidate is safe.
+    """
+    counts = check_counts(np.asarray(totals)[..., None, :], len(metric.rows if rows is None else np.asarray(rows)))
+    flat = counts.reshape(-1, counts.shape[-1])
+    table = _log_payoffs(metric, margin, harm, rows, np.linspace(0, metric.theta_max, _GUESSES))
+    parts = [_smallest(flat[i : i + _LOOKS_AT_ONCE], table) for i in range(0, len(flat), _LOOKS_AT_ONCE)]
+    return np.concatenate([np.zeros(0), *parts]).reshape(counts.shape[:-2])
+
+
+def profile(
+    metric: RatioMetric,
+    totals: npt.ArrayLike,
+    margin: float,
+    theta: float,
+    *,
+    harm: bool = False,
+    rows: npt.ArrayLike | None = None,
+) -> Floats:
+    """Log wealth (...) at ONE guess `theta` of the baseline's ratio: an upper bound of `log_e`. Errors as `log_e`."""
+    if not 0 <= theta <= metric.theta_max:
+        raise ValueError(f"theta must lie between 0 and {metric.theta_max}, got {theta}")
+    table = _log_payoffs(metric, margin, harm, rows, np.array([theta]))
+    return log_mean_exp(np.asarray(totals, np.float64) @ table[:, 0])
+
+
+def advance(
+    state: RatioState, batches: npt.ArrayLike, metric: RatioMetric, margin: float, *, harm: bool = False
+) -> RatioState:
+    """The process after a look behind each of `batches` (k, J), counts by row of the metric, of any size.
+
+    Cutting a run into several calls changes no bit of the result. Raises ValueError as `log_e`, or for totals of
+    another metric.
+    """
+    counts = check_counts(batches, len(metric.rows))
+    if counts.ndim != 2:
+        raise ValueError(f"one run has batches of shape (k, {len(metric.rows)}), got {counts.shape}")
+    before = np.array(state.totals or (0,) * len(metric.rows), np.int64)
+    if before.size != len(metric.rows):
+        raise ValueError(f"the run so far counted {before.size} rows, the metric has {len(metric.rows)}")
+    totals = before + np.cumsum(counts, axis=0)
+    moved = state.after(log_e(metric, totals, margin, harm=harm), totals.sum(-1))
+    return replace(moved, totals=tuple(totals[-1].tolist())) if len(totals) else moved
+
+
+def ratio_estimates(
+    metric: RatioMetric, totals: npt.ArrayLike, rows: npt.ArrayLike | None = None
+) -> tuple[float | None, float | None]:
+    """(theta_B, theta_C) of the items counted by row, `totals` (J,); None where the denominator is still 0."""
+    a_b, b_b, a_c, b_c = np.asarray(totals) @ np.asarray(metric.rows if rows is None else rows, np.float64)
+    return (float(a_b / b_b) if b_b > 0 else None), (float(a_c / b_c) if b_c > 0 else None)
+
+
+def _confusion(parts: Callable[[int, int], tuple[float, float]]) -> RatioMetric:
+    """The metric whose numerator and denominator for one model are `parts(label, what the model said)`."""
+    kinds = ((*parts(y, y_b), *parts(y, y_c)) for y, y_b, y_c in product((0, 1), repeat=3))
+    return RatioMetric(tuple((a_b, b_b, a_c, b_c) for a_b, b_b, a_c, b_c in kinds))
+
+
+def _check_rows(rows: npt.ArrayLike) -> Floats:
+    table = np.asarray(rows, np.float64)
+    if table.ndim != 2 or table.shape[1] != 4:
+        raise ValueError(f"rows must have shape (J, 4), got {table.shape}")
+    if (wrong := ~((table >= 0) & (table <= 1))).any():
+        raise ValueError(f"a row must lie in [0, 1], got {table[wrong.any(1)][0].tolist()}")
+    return table
+
+
+def _payoffs(metric: RatioMetric, margin: float, harm: bool, rows: Floats, guesses: Floats) -> Floats:
+    """X - for each row, guess and bet: (J, guesses, bets)."""
+    s = 1.0 if metric.more_is_better else -1.0
+    l1, l2 = np.array(_BETS).T
+    if harm:
+        l1, l2 = -l1, -l2
+    levels = np.array(_LEVELS).T
+    l1, l2 = np.concatenate((s * l1, levels[0])), np.concatenate((s * l2, levels[1]))
+    a_b, b_b, a_c, b_c = (column[:, None, None] for column in rows.T)
+    pi = guesses[:, None]
+    payoffs: Floats = 1 + l1 * (a_c - (pi - s * margin) * b_c) + l2 * (a_b - pi * b_b)
+    return payoffs
+
+
+def _log_payoffs(metric: RatioMetric, margin: float, harm: bool, rows: npt.ArrayLike | None, guesses: Floats) -> Floats:
+    check_fraction("margin", margin)
+    own = _check_rows(metric.rows)
+    # Affine in the row and in pi: the smallest payoff is at one of the metric's rows and at an end of [0, theta_max].
+    extremes = _payoffs(metric, margin, harm, own, np.array([0.0, metric.theta_max]))
+    kept = extremes.min((0, 1)) > _SMALLEST_PAYOFF
+    if not kept[: len(_BETS)].any():
+        raise ValueError(f"every bet on the candidate could be ruined at theta_max {metric.theta_max}: scale it down")
+    payoffs = _payoffs(metric, margin, harm, own if rows is None else _check_rows(rows), guesses)[..., kept]
+    if (payoffs <= _SMALLEST_PAYOFF / 2).any():
+        raise ValueError("a row is no mixture of the metric's rows")
+    return np.log(payoffs)
+
+
+def _smallest(totals: Ints, table: Floats) -> Floats:
+    """Smallest wealth over all pi (looks,), from total counts (looks, J) and log payoffs (J, guesses, bets)."""
+    logs = np.zeros((len(totals), *table.shape[1:]))
+    for count, row in zip(totals.T, table, strict=True):  # a matrix product's last bit varies with the number of looks
+        logs += count[:, None, None] * row
+    smallest: Floats = log_mean_exp(np.minimum(logs[:, :-1], logs[:, 1:])).min(-1)
+    return smallest
