@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .flip import FlipBet, growth_optimal_bet
-from .harm import _SHARES
+from .harm import SHARES
 from .wealth import Floats, Ints, Wealth, check_fraction, check_sizes, log_mean_exp
 
 UNIT = 1 / 1024
@@ -46,7 +46,7 @@ class BoundedHarmState(Wealth):
     `logs` are the log wealths of the 24 bets, one running sum each.
     """
 
-    logs: tuple[float, ...] = (0.0,) * _SHARES.size
+    logs: tuple[float, ...] = (0.0,) * SHARES.size
 
 
 def to_units(losses: npt.ArrayLike) -> Ints:
@@ -185,7 +185,7 @@ def _gains(items: Ints, held: npt.NDArray[np.bool_], margin: float, bet: FlipBet
 def _harm_gains(items: Ints, held: npt.NDArray[np.bool_], margin: float) -> Floats:
     bar = margin + UNIT  # E d <= margin leaves the mean of what was rounded up below this
     excess = (items * UNIT - bar)[..., None, :]
-    return _sum(np.where(held[:, None, :], np.log1p((_SHARES / (1 + bar))[:, None] * excess), 0.0))
+    return _sum(np.where(held[:, None, :], np.log1p((SHARES / (1 + bar))[:, None] * excess), 0.0))
 
 
 def _sum(logs: Floats) -> Floats:

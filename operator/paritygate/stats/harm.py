@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from .wealth import Floats, Wealth, check_counts, check_fraction, log_mean_exp
 
-_SHARES = np.geomspace(0.02, 0.999, 24)  # of the largest bet that cannot go bankrupt
+SHARES = np.geomspace(0.02, 0.999, 24)  # of the largest bet that cannot go bankrupt
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ def log_harm(n10: npt.ArrayLike, n01: npt.ArrayLike, n0: npt.ArrayLike, margin: 
     m = np.asarray(margin, np.float64)[..., None]
     if not (np.abs(m) < 1).all():
         raise ValueError(f"margin must lie strictly between -1 and 1, got {margin!r}")
-    stakes = _SHARES / (1 + m)
+    stakes = SHARES / (1 + m)
     return log_mean_exp(
         np.asarray(n10)[..., None] * np.log1p(stakes * (1 - m))
         + np.asarray(n01)[..., None] * np.log1p(-stakes * (1 + m))

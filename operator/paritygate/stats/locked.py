@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .flip import FlipBet, growth_optimal_bet
-from .harm import _SHARES
+from .harm import SHARES
 from .wealth import Floats, Ints, Wealth, check_counts, check_fraction, check_sizes, log_mean_exp
 
 Bools = npt.NDArray[np.bool_]
@@ -48,7 +48,7 @@ class LockedHarmState(Wealth):
     """
 
     loss: int = 0
-    logs: tuple[float, ...] = (0.0,) * _SHARES.size
+    logs: tuple[float, ...] = (0.0,) * SHARES.size
 
 
 def allowed_loss(population: int, margin: float) -> int:
@@ -190,7 +190,7 @@ def _harm_gains(counts: Ints, sizes: Ints, population: int, allowed: int, state:
     needed = _needed_mean(counts, sizes, population, allowed - 1, state)
     open_ = (needed > -1) & (needed < 1)  # at 1 nothing can be too bad; at -1 and below the counts themselves decide
     m = np.where(open_, needed, 0.0)[..., None]
-    stakes = np.where(open_[..., None], _SHARES / (1 + m), 0.0)
+    stakes = np.where(open_[..., None], SHARES / (1 + m), 0.0)
     return _log_factor(counts[..., None, :], sizes[..., None], m, stakes)
 
 
