@@ -52,8 +52,9 @@ def test_service_accounts_get_tokens_that_work(api_cluster: Cluster) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="the host way takes root")
-def test_a_crash_heals_and_nothing_stays_after_down() -> None:
+def test_a_crash_heals_and_nothing_stays_after_down(request: pytest.FixtureRequest) -> None:
     name = f"passing-{os.getpid()}"
+    request.addfinalizer(lambda: down(Profile.API, name))
     made = ensure(Profile.API, provider="host", name=name)
     made.kubectl("create", "configmap", "kept", "-n", "default")
     daemons = Daemons(state_dir(made.name))
