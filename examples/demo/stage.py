@@ -53,14 +53,13 @@ class Stage:
 
 def set_stage(namespace: str) -> Stage:
     """Bring everything up that the stories need, the baseline serving; what is there already is used."""
-    stage = prepared(namespace)
+    stage = prepared(ensure(profile=Profile.FULL), namespace)
     serve_baseline(stage)
     return stage
 
 
-def prepared(namespace: str) -> Stage:
-    """The cluster with images, models and ParityGate, and nothing in the namespace yet."""
-    cluster = ensure(profile=Profile.FULL)
+def prepared(cluster: Cluster, namespace: str) -> Stage:
+    """A cluster with images, models and ParityGate, and nothing in the namespace yet."""
     models = _models(cluster)
     images = load_images(cluster)
     digests = {name: manifest_digest(models / name) for name in MODELS}

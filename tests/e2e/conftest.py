@@ -14,7 +14,7 @@ from tests.cluster.places import cache, locked
 def installed(cluster: Cluster, worker_id: str) -> Stage:
     """The stage, prepared once; a namespace for each worker, one worker at a time."""
     with locked(cache("e2e") / f"{cluster.name}.lock"):
-        return prepared(f"parity-e2e-{worker_id}")
+        return prepared(cluster, f"parity-e2e-{worker_id}")
 
 
 @pytest.fixture
