@@ -167,3 +167,13 @@ def test_another_spelling_of_a_number_draws_no_other_order_of_items():
     spelled = plan.model_copy(update={"alpha": "0.0500"})
     assert order_seed(spelled) == order_seed(plan)
     assert order_seed(plan.model_copy(update={"alpha": "0.051"})) != order_seed(plan)
+
+
+def test_a_smaller_file_alone_is_no_proof_that_the_answers_are_as_good():
+    plan = a_plan({"name": "size", "metric": "SizeRatio", "limit": "1"})
+    size = GateRecord(name="size", claim="size", decision=Decision.PROVED, n=1, baseline_value=2.0, candidate_value=1.0)
+    excluded = tuple(
+        GateRecord(name=c.name, claim=c.name, decision=Decision.NOT_PROVEN) for c in plan.claims if c.name != "size"
+    )
+    verdict = conclude(plan, (size, *excluded), (), None)
+    assert (verdict.outcome, verdict.reason) == (Outcome.INCONCLUSIVE, Reason.NO_HARD_GATE)

@@ -17,6 +17,7 @@ from paritygate.api import (
     Reason,
 )
 
+from .plan import ITEM_METRICS
 from .wording import describe, provable, shortfall
 
 
@@ -84,11 +85,12 @@ def _without_harm(claims: Mapping[str, Claim], hard: Sequence[GateRecord], contr
     if timed and control is not None and control.state == "Biased":
         return Verdict(Outcome.ERROR, Reason.BIASED_HARNESS, control.message)
     provable_gates = [r for r in hard if r.decision is not Decision.NOT_PROVEN]
-    if not provable_gates:
+    # Size or speed alone is no proof that the answers are as good.
+    if not any(claims[r.claim].metric in ITEM_METRICS for r in provable_gates):
         return Verdict(
             Outcome.INCONCLUSIVE,
             Reason.NO_HARD_GATE,
-            "no hard gate could be proved with these packs: add items, widen a margin, or make a gate Hard",
+            "no hard gate on the answers could be proved with these packs: add items, widen a margin, or make one Hard",
         )
     missing = sorted({n for n, c in claims.items() if c.enforcement is Enforcement.HARD} - {r.claim for r in hard})
     if timed and (control is None or control.state != "Quiet"):
