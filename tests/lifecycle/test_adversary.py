@@ -20,9 +20,9 @@ EDITS: dict[str, tuple[Callable[[str], str], str]] = {
     "items-beyond-numbers": (lambda t: t.replace('"items":5000', f'"items":{"9" * 400}'), "out of range"),
     "items-of-5000-digits": (
         lambda t: t.replace('"items":5000', f'"items":{"9" * 5000}'),
-        "the last line is no result",
+        "the result line is no result",
     ),
-    "half-a-character": (lambda t: t.replace('"message":"', '"message":"\\ud800', 1), "the last line is no result"),
+    "half-a-character": (lambda t: t.replace('"message":"', '"message":"\\ud800', 1), "the result line is no result"),
     "checks-emptied": (
         lambda t: t[: t.index('"checks":')] + t[t.index("],", t.index('"checks":')) + 2 :],
         "Inconclusive",

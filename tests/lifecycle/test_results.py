@@ -47,9 +47,9 @@ REFUSED: dict[str, tuple[Callable[[EvaluationPlan], Forged], str]] = {
     "not-a-number": (lambda p: _edited(p, lambda t: t.replace('"items":5000', '"items":NaN')), "NaN is no number"),
     "twice": (lambda p: _edited(p, lambda t: t[:-1] + ',"outcome":"Passed"}'), "given twice"),
     "unknown-field": (lambda p: _edited(p, lambda t: t[:-1] + ',"verdict":"Passed"}'), "verdict"),
-    "no-json": (lambda p: ("Passed", builders.sha("Passed")), "the last line is no result"),
-    "deeply-nested": (lambda p: ("[" * 100_000, builders.sha("[" * 100_000)), "the last line is no result"),
-    "a-list": (lambda p: ("[]", builders.sha("[]")), "the last line is no result"),
+    "no-json": (lambda p: ("Passed", builders.sha("Passed")), "the result line is no result"),
+    "deeply-nested": (lambda p: ("[" * 100_000, builders.sha("[" * 100_000)), "the result line is no result"),
+    "a-list": (lambda p: ("[]", builders.sha("[]")), "the result line is no result"),
 }
 
 
@@ -60,6 +60,8 @@ def test_refused(forge: Callable[[EvaluationPlan], Forged], said: str) -> None:
     plan = world.evaluator_plan()
     text, message = forge(plan)
     world.report_result(builders.result(plan), text=text, message=message)
+    world.rest()
+    world.pass_time(minutes=2)  # for which a log that lacks its last line is read again
     world.rest()
     assert world.standing() == ("False", "ResultRefused")
     assert world.status.verdict.outcome is Outcome.ERROR
@@ -79,6 +81,35 @@ def test_a_log_that_was_cut_is_refused() -> None:
     assert world.standing() == ("False", "ResultRefused")
 
 
+APOLOGY = "unable to retrieve container logs for containerd://4f1d"
+
+
+def test_a_log_that_is_not_all_there_yet_is_read_again() -> None:
+    world = World()
+    world.rest()
+    honest = builders.result(world.evaluator_plan())
+    world.report_result(honest, text=APOLOGY)
+    world.rest()
+    assert world.status.verdict is None
+    assert world.step().requeue_after is not None
+    world.texts[world.job()] = builders.line(honest)
+    world.rest()
+    assert world.status.verdict.outcome is Outcome.PASSED
+
+
+def test_a_log_that_never_arrives_from_a_pod_that_ran_out_of_memory_is_told_as_that() -> None:
+    world = World()
+    world.rest()
+    world.report_result(builders.result(world.evaluator_plan()), text=APOLOGY)
+    killed = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
+    world.pods[world.job()]["status"]["containerStatuses"].append({"name": "runner", "state": killed})
+    world.rest()
+    world.pass_time(minutes=2)
+    world.rest()
+    assert world.standing() == ("False", "OOMKilled")
+    assert world.patches == []
+
+
 def test_the_log_of_another_pod_is_refused() -> None:
     world = World()
     world.rest()
@@ -91,11 +122,12 @@ def test_the_log_of_another_pod_is_refused() -> None:
     assert "the log is of pod pod-of-another-run" in world.message()
 
 
-def test_what_is_printed_before_the_result_does_not_matter() -> None:
+@pytest.mark.parametrize("after", ["", "a runtime's last words\n"])
+def test_what_is_printed_around_the_result_does_not_matter(after: str) -> None:
     world = World()
     world.rest()
     honest = builders.result(world.evaluator_plan())
-    world.report_result(honest, text=f"warning: x\n\n{builders.line(honest)}\n\n")
+    world.report_result(honest, text=f"warning: x\n\n{builders.line(honest)}\n\n{after}")
     world.rest()
     assert world.status.verdict.outcome is Outcome.PASSED
 

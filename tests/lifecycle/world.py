@@ -223,7 +223,8 @@ class World:
         """The referee of the newest Job ends with this result."""
         printed = builders.line(result)
         self.texts[self.job()] = text if text is not None else f'{{"type":"progress","stage":"Planned"}}\n{printed}\n'
-        ended = {"terminated": {"exitCode": 0, "message": message or builders.sha(printed)}}
+        at = self.now.strftime("%Y-%m-%dT%H:%M:%SZ")
+        ended = {"terminated": {"exitCode": 0, "message": message or builders.sha(printed), "finishedAt": at}}
         self.pod_status(phase="Succeeded", containerStatuses=[{"name": "referee", "state": ended}])
 
     def evaluated(self, kind: str = "passes") -> None:

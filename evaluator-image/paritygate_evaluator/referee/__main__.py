@@ -2,8 +2,10 @@
 
 `PARITYGATE_PLAN` is the EvaluationPlan as JSON, `PARITYGATE_ATTEMPT` the attempt's number. The termination message is
 `sha256:` of the last line, without its newline. Exit 0 when a result was printed (the verdict is in it), else 4.
+Beside a result nothing goes to stderr: in a container's log the two streams overtake each other, even inside a line.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -45,7 +47,6 @@ def main() -> int:
         evaluation = Evaluation(plan, labels_of(plan, layout), _artefacts(layout), connect, _tell, attempt)
         result = evaluation.run()
     except EvaluatorError as error:
-        print(f"{error.reason}: {error.message}", file=sys.stderr)
         result = error_result(plan, attempt, error)
     _print_result(result, layout)
     if not reached:
@@ -98,10 +99,8 @@ def _tell(progress: Progress) -> None:
 
 def _dismiss(layout: Layout) -> None:
     """Nothing will be asked of the runner: end it, or the pod would wait for it."""
-    try:
+    with contextlib.suppress(EvaluatorError):  # gone already
         Runner.connect(layout.socket, 30.0).shutdown()
-    except EvaluatorError as error:
-        print(error.message, file=sys.stderr)
 
 
 def _print_result(result: EvaluationResult, layout: Layout) -> None:

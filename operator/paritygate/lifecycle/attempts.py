@@ -16,10 +16,13 @@ from .model import ATTEMPT_LABEL, DIGEST_LABEL, Action, CreateJob, CreateReport,
 from .pods import PATIENCE, Broken, Pending, Reported, Running, look
 from .reasons import INFRASTRUCTURE, Reason
 from .reports import error_report, report_of
-from .results import judge, latest_progress
+from .results import LineMissing, judge, latest_progress
 
 PROGRESS_POLL = timedelta(seconds=15)
 LOG_POLL = timedelta(seconds=5)
+LOG_PATIENCE = timedelta(seconds=60)
+"""After the referee's end: a kubelet may serve a log, or an apology in its place, before all of it has arrived."""
+
 VISIBLE = timedelta(seconds=30)
 """A Job made so recently may not be in the cache yet; made again it is found by its name."""
 
@@ -156,14 +159,20 @@ def _with_history(broken: Broken, attempt: AttemptStatus) -> Broken:
 
 def _read_result(run: _Run, seen: Reported) -> Step:
     job, log = run.last.job, run.case.observed.logs.get(run.last.job)
+    again = _working(run.also(ReadLog(job, seen.pod, seen.pod_uid)), requeue_after=LOG_POLL)
     if log is None or log.termination_message.strip() != seen.termination:
-        return _working(run.also(ReadLog(job, seen.pod, seen.pod_uid)), requeue_after=LOG_POLL)
+        return again
     try:
         judged = judge(
             log, pod_uid=seen.pod_uid, termination=seen.termination, plan=run.inputs.plan, attempt=run.last.number
         )
         report = report_of(run.case, run.inputs, judged, attempts=len(run.ledger))
     except ResultRefused as refused:
+        if isinstance(refused, LineMissing):
+            if seen.ended is not None and run.case.now < seen.ended + LOG_PATIENCE:
+                return again
+            if seen.fault is not None:
+                return _lost(run, seen.fault)
         said = f"the evaluator's result was refused: {refused}. Nothing was promoted; see the log of Job {job}"
         return _decide_error(run, EvaluationReason.RESULT_REFUSED, said)
     if judged.verdict.outcome is Outcome.ERROR and seen.fault is not None:

@@ -68,11 +68,12 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """The referee left the digest of a result. `fault`: what else went wrong in the pod, to explain an Error."""
+    """The referee left the digest of a result, at `ended`. `fault`: what else went wrong in the pod."""
 
     pod: str
     pod_uid: str
     termination: str
+    ended: datetime | None
     fault: "Broken | None"
 
 
@@ -92,9 +93,10 @@ def look(job: Manifest, pods: Iterable[Manifest]) -> Sight:
     uid = job["metadata"].get("uid")
     own = [pod for pod in pods if uid in {o.get("uid") for o in pod["metadata"].get("ownerReferences") or ()}]
     pod = max(own, key=lambda p: str(p["metadata"].get("creationTimestamp", "")), default=None)
-    if pod is not None and (termination := _result(pod)):
+    if pod is not None and (result := _result(pod)):
+        termination, at = result
         metadata = pod["metadata"]
-        return Reported(str(metadata.get("name")), str(metadata.get("uid")), termination, _facts(pod))
+        return Reported(str(metadata.get("name")), str(metadata.get("uid")), termination, at, _facts(pod))
     if ended := _job_failure(job):
         return _why_failed(ended, pod)
     if pod is None:
@@ -187,12 +189,12 @@ def _setup_fault(pod: Manifest) -> Pending | None:
     return None
 
 
-def _result(pod: Manifest) -> str:
+def _result(pod: Manifest) -> tuple[str, datetime | None] | None:
     for container, ended in _ended(pod):
         message = str(ended.get("message") or "").strip()
         if container == "referee" and _DIGEST.fullmatch(message):
-            return message
-    return ""
+            return message, _instant(ended.get("finishedAt"))
+    return None
 
 
 def _ended(pod: Manifest) -> list[tuple[str, Mapping[str, Any]]]:
