@@ -81,6 +81,11 @@ DecimalString = Annotated[
 ]
 """A number that decides. Never a float in an API: `1` against `1.0`, and rounding, are how gates drift."""
 
+SignedDecimalString = Annotated[
+    str, Field(max_length=20), matching(f"-?{_DECIMAL}", 'must be a decimal number in quotes, such as "0.5" or "-1"')
+]
+"""A decimal number that may be below zero."""
+
 Duration = Annotated[
     str,
     Field(min_length=1, max_length=32),

@@ -11,8 +11,9 @@ from pydantic import Field
 from .artefact import Purpose, Technique
 from .base import DecimalString, Digest, Label, Model, Outcome, Text, Uri, Word
 from .markers import ATOMIC
-from .pack import DataFile, Task
-from .policy import Enforcement, Metric, Underpowered
+from .metrics import Metric
+from .pack import Corpus, DataFile, Perturbation, Scores, SliceColumn, Task
+from .policy import ArtefactFormat, Enforcement, Inference, Underpowered
 
 PLAN_SCHEMA: Final = "paritygate.io/evaluation-plan/v1"
 RESULT_SCHEMA: Final = "paritygate.io/evaluation-result/v1"
@@ -24,7 +25,15 @@ class Claim(Model):
     name: Label = Field(description="The gate's name.")
     metric: Metric
     slice_by: Label | None = Field(default=None, description="The slice column: one claim for each of its values.")
+    value: Annotated[str, Field(max_length=128)] | None = Field(
+        default=None, description="Only this value of the column, or this class."
+    )
+    perturbation: Label | None = Field(default=None, description="Judged on inputs changed by it.")
     quantile: DecimalString | None = Field(default=None, description="Of a latency ratio.")
+    beta: DecimalString | None = Field(default=None, description="Of FBeta.")
+    cap: DecimalString | None = Field(default=None, description="Of AbsoluteError: the largest error that counts.")
+    neighbours: int | None = Field(default=None, description="Of the metrics of embeddings.")
+    confidence: DecimalString | None = Field(default=None, description="Of AbstentionRate: below it one abstains.")
     margin: DecimalString | None = Field(default=None, description="How much worse the candidate may be, absolute.")
     limit: DecimalString | None = Field(default=None, description="Largest allowed ratio candidate / baseline.")
     enforcement: Enforcement
@@ -41,8 +50,25 @@ class PlannedPack(Model):
     inputs: DataFile = Field(description="What the runner sees.")
     labels: DataFile = Field(description="What only the referee sees.")
     slices: Annotated[tuple[Label, ...], ATOMIC] = Field(
-        default=(), max_length=16, description="The pack's slice columns."
+        default=(), max_length=16, description="The slice columns in the labels."
     )
+    derived: Annotated[tuple[SliceColumn, ...], ATOMIC] = Field(
+        default=(), max_length=16, description="The slice columns that are derived from the items."
+    )
+    declared: Annotated[tuple[SliceColumn, ...], ATOMIC] = Field(
+        default=(), max_length=16, description="Slice columns whose sizes the pack declares."
+    )
+    items: int | None = Field(default=None, description="How many items the pack declares.")
+    output: Annotated[str, Field(max_length=256)] | None = Field(default=None, description="The output that is judged.")
+    scores: Scores | None = Field(default=None, description="What the output holds a class.")
+    critical_classes: Annotated[tuple[Annotated[str, Field(max_length=128)], ...], ATOMIC] = Field(
+        default=(), max_length=32, description="Classes with a gate of their own."
+    )
+    must_pass: bool = Field(default=False, description="No item that the baseline gets right may be lost.")
+    perturbations: Annotated[tuple[Perturbation, ...], ATOMIC] = Field(
+        default=(), max_length=8, description="Changes of the inputs that gates may name."
+    )
+    corpus: Corpus | None = None
 
 
 class Subject(Model):
@@ -75,7 +101,19 @@ class EvaluationPlan(Model):
     claims: Annotated[tuple[Claim, ...], ATOMIC] = Field(
         min_length=1, max_length=128, description="What has to be proved."
     )
-    runtime: Literal["onnxruntime"] = Field(default="onnxruntime", description="The inference runtime.")
+    inference: Inference = Field(
+        default=Inference.SUPERPOPULATION, description="Whether a pass is about the population or about these items."
+    )
+    candidate_number: int = Field(
+        default=1, ge=1, description="How many candidates were tried on these packs, this one included."
+    )
+    alpha_budget: bool = Field(default=False, description="Whether they share alpha.")
+    formats: Annotated[tuple[ArtefactFormat, ...], ATOMIC] = Field(
+        default=(ArtefactFormat.ONNX, ArtefactFormat.EXPORTED_PROGRAM, ArtefactFormat.SAFETENSORS),
+        max_length=4,
+        description="How models may be stored.",
+    )
+    runtime: Literal["onnxruntime", "torch"] = Field(default="onnxruntime", description="The inference runtime.")
     execution_providers: Annotated[tuple[Annotated[str, Field(max_length=64)], ...], ATOMIC] = Field(
         default=("CPUExecutionProvider",), max_length=8, description="Execution providers of the runtime, best first."
     )
@@ -130,14 +168,14 @@ class GateRecord(Model):
     n11: int = Field(default=0, description="Both right.")
     n00: int = Field(default=0, description="Both wrong.")
     batch_log: str = Field(
-        default="", max_length=262_144, description="`n10,n01[*repeat]` a batch, in order; see judge.batchlog."
+        default="", max_length=524_288, description="The counts of each batch, in order, as judge.batchlog writes them."
     )
     baseline_value: float | None = Field(
-        default=None, description="Bytes of SizeRatio and PeakMemoryRatio; ns of LatencyRatio."
+        default=None, description="The baseline's figure: bytes, ns, or the metric's own unit."
     )
     candidate_value: float | None = Field(default=None, description="The candidate's, in the baseline's unit.")
     estimate: float | None = Field(
-        default=None, description="Accuracy lost (positive = worse), or the ratio candidate / baseline."
+        default=None, description="What was lost (positive = worse), a rate, or the ratio candidate / baseline."
     )
     interval: Annotated[tuple[float, float], ATOMIC] | None = Field(
         default=None, description="Of the estimate, [low, high]: anytime-valid, at the policy's alpha."
@@ -148,6 +186,11 @@ class GateRecord(Model):
     pass_at: int | None = Field(default=None, description="Items (or blocks) after which the claim was proved.")
     harm_at: int | None = Field(default=None, description="Items (or blocks) after which harm was proved.")
     planned: Power | None = None
+    bet: str = Field(default="", max_length=128, description="The bet's rule and its preregistered numbers.")
+    missing: int | None = Field(default=None, description="Items that an open gate would still need, by the plan.")
+    data: dict[str, Annotated[tuple[float, ...], ATOMIC, Field(max_length=64)]] = Field(
+        default={}, max_length=16, description="What a figure rests on, such as the bins of a reliability diagram."
+    )
 
 
 class Check(StrEnum):
@@ -158,6 +201,7 @@ class Check(StrEnum):
     FINITE = "Finite"
     OUTPUT_SHAPE = "OutputShape"
     PROVIDER = "Provider"
+    DETERMINISTIC = "Deterministic"
 
 
 class CheckRecord(Model):
@@ -193,6 +237,29 @@ class Flip(Model):
     )
 
 
+class RepeatRecord(Model):
+    """The A/A run: the same items again, in other batches. What differs is not compression's doing."""
+
+    items: int = Field(description="Items answered twice.")
+    baseline: int = Field(description="Items that the baseline answered differently the second time.")
+    candidate: int = Field(description="Items that the candidate answered differently the second time.")
+
+
+class Culprit(Model):
+    """A gate that is named as a cause, corrected for having looked at all of them."""
+
+    gate: str = Field(max_length=300, description="The gate's name.")
+    adjusted: float = Field(description="Holm-adjusted p-value of harm, valid whenever one looks.")
+
+
+class LayerRecord(Model):
+    """How far one intermediate tensor of the candidate is from the baseline's, on the items that were lost first."""
+
+    name: str = Field(max_length=256, description="The tensor.")
+    difference: float = Field(description="Root mean square of the difference, relative to the baseline's.")
+    saturated: float | None = Field(default=None, description="Share of its values at the end of the integer range.")
+
+
 class Reason(StrEnum):
     """Why an evaluation ended as it did. Documented, never reused for another meaning."""
 
@@ -201,6 +268,7 @@ class Reason(StrEnum):
     CHECK_FAILED = "CheckFailed"
     ITEMS_EXHAUSTED = "ItemsExhausted"
     UNDERPOWERED = "Underpowered"
+    CALIBRATION_OVERLAP = "CalibrationOverlap"
     NO_HARD_GATE = "NoHardGate"
     NOISY_NODE = "NoisyNode"
     BIASED_HARNESS = "BiasedHarness"
@@ -231,6 +299,9 @@ class EvaluationResult(Model):
     beneficial_flips: int = 0
     neutral_flips: int = 0
     worst: tuple[Flip, ...] = Field(default=(), max_length=20)
+    repeat: RepeatRecord | None = None
+    culprits: tuple[Culprit, ...] = Field(default=(), max_length=64)
+    layers: tuple[LayerRecord, ...] = Field(default=(), max_length=64)
     latency_blocks: str = Field(
         default="", description="base64 of int64 ns, shape (blocks, 4): two baseline times, two candidate times."
     )

@@ -6,7 +6,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from .base import Label, Model, Name, ObjectMeta, PositiveDuration, decimal, matching
-from .markers import Rule, list_map
+from .markers import SET, Rule, list_map
+from .metrics import OF_ITEMS, PER_CLASS, SOFT_ONLY, TRAITS, Evidence, Metric
 
 
 class Tier(StrEnum):
@@ -16,16 +17,6 @@ class Tier(StrEnum):
     STANDARD = "Standard"
     HIGH = "High"
     SAFETY_CRITICAL = "SafetyCritical"
-
-
-class Metric(StrEnum):
-    """What a gate measures."""
-
-    ACCURACY = "Accuracy"
-    HARMFUL_FLIP_RATE = "HarmfulFlipRate"
-    LATENCY_RATIO = "LatencyRatio"
-    SIZE_RATIO = "SizeRatio"
-    PEAK_MEMORY_RATIO = "PeakMemoryRatio"
 
 
 class Enforcement(StrEnum):
@@ -46,7 +37,24 @@ class Underpowered(StrEnum):
 DEFAULT_LATENCY_GATES = ("p50", "p95", "p99")
 """Latency gates that tiers bring: one that overrides them may leave its quantile to the default."""
 
-_ITEM_METRICS = frozenset({Metric.ACCURACY, Metric.HARMFUL_FLIP_RATE})
+
+class Inference(StrEnum):
+    """Of what a pass is a proof."""
+
+    SUPERPOPULATION = "Superpopulation"
+    """Of the population that the packs were drawn from."""
+    LOCKED_SET = "LockedSet"
+    """Of these very items only: fewer are needed."""
+
+
+class ArtefactFormat(StrEnum):
+    """How a model may be stored. A pickle never is one: reading it runs what its writer wrote."""
+
+    ONNX = "Onnx"
+    EXPORTED_PROGRAM = "ExportedProgram"
+    SAFETENSORS = "Safetensors"
+    TORCH_SCRIPT = "TorchScript"
+
 
 Alpha = Annotated[
     str,
@@ -86,19 +94,79 @@ Quantile = Annotated[
 ]
 
 
+Beta = Annotated[
+    str,
+    Field(max_length=20),
+    decimal(
+        "double(self) > 0.0 && double(self) <= 10.0",
+        lambda beta: 0 < beta <= 10,
+        'beta weighs recall against precision: in quotes, above 0 and at most 10, such as "1"',
+    ),
+]
+Cap = Annotated[
+    str,
+    Field(max_length=20),
+    decimal(
+        "double(self) > 0.0",
+        lambda cap: cap > 0,
+        'cap is the largest error that counts, in the unit of the labels: in quotes and above 0, such as "25.0"',
+    ),
+]
+Confidence = Annotated[
+    str,
+    Field(max_length=20),
+    decimal(
+        "double(self) > 0.0 && double(self) < 1.0",
+        lambda confidence: 0 < confidence < 1,
+        'confidence must be in quotes and lie between 0 and 1, both excluded, such as "0.8"',
+    ),
+]
+
+_MARGIN = frozenset(metric for metric, traits in TRAITS.items() if traits.threshold == "margin")
+_LIMIT = frozenset(metric for metric, traits in TRAITS.items() if traits.threshold == "limit")
+_SLICED = OF_ITEMS - PER_CLASS
+_NEIGHBOURS = frozenset({Metric.NEIGHBOUR_PRECISION, Metric.NEIGHBOUR_CHANGE})
+_GAP = frozenset(metric for metric, traits in TRAITS.items() if traits.evidence is Evidence.GAP)
+
+
+def _listed(metrics: frozenset[Metric]) -> list[str]:
+    return [metric.value for metric in TRAITS if metric in metrics]
+
+
+def _only_for(field: str, attribute: str, metrics: frozenset[Metric], instead: str = "") -> Rule:
+    """`field` belongs to these metrics only."""
+    named = ", ".join(_listed(metrics))
+    return Rule(
+        f"self.metric in {_listed(metrics)} || !has(self.{field})",
+        instead or f"{field} belongs to metric {named} only",
+        lambda gate: gate.metric in metrics or getattr(gate, attribute) is None,
+    )
+
+
+def _needed_by(field: str, attribute: str, metrics: frozenset[Metric], example: str) -> Rule:
+    """These metrics can't do without `field`."""
+    return Rule(
+        f"!(self.metric in {_listed(metrics)}) || has(self.{field})",
+        f"metric {', '.join(_listed(metrics))} needs {field}, such as {example}",
+        lambda gate: gate.metric not in metrics or getattr(gate, attribute) is not None,
+    )
+
+
 class GateSpec(Model):
     """One claim to be proved. A gate named as one of the tier's defaults overrides it."""
 
     RULES: ClassVar = (
-        Rule(
-            "!(self.metric in ['Accuracy', 'HarmfulFlipRate']) || !has(self.limit)",
-            "metric Accuracy and HarmfulFlipRate take margin, not limit",
-            lambda gate: gate.metric not in _ITEM_METRICS or gate.limit is None,
+        _only_for(
+            "limit",
+            "limit",
+            _LIMIT,
+            'limit is for ratios and distances (such as "1.10"); this metric takes margin: how much worse it may be',
         ),
-        Rule(
-            "self.metric in ['Accuracy', 'HarmfulFlipRate'] || !has(self.margin)",
-            'ratio metrics take limit (candidate / baseline, such as "1.10"), not margin',
-            lambda gate: gate.metric in _ITEM_METRICS or gate.margin is None,
+        _only_for(
+            "margin",
+            "margin",
+            _MARGIN,
+            'margin is how much worse a score may be (such as "0.01"); this metric takes limit, or none',
         ),
         Rule(
             f"self.metric != 'LatencyRatio' || has(self.quantile) || self.name in {list(DEFAULT_LATENCY_GATES)}",
@@ -107,15 +175,32 @@ class GateSpec(Model):
                 gate.metric != Metric.LATENCY_RATIO or gate.quantile is not None or gate.name in DEFAULT_LATENCY_GATES
             ),
         ),
+        _only_for("quantile", "quantile", frozenset({Metric.LATENCY_RATIO})),
+        _only_for(
+            "sliceBy",
+            "slice_by",
+            _SLICED,
+            "sliceBy belongs to metrics counted item by item; those with a gate for each class have none",
+        ),
+        _needed_by("sliceBy", "slice_by", _GAP, "the column of the groups"),
         Rule(
-            "self.metric == 'LatencyRatio' || !has(self.quantile)",
-            "quantile belongs to metric LatencyRatio only",
-            lambda gate: gate.metric == Metric.LATENCY_RATIO or gate.quantile is None,
+            f"!has(self.value) || has(self.sliceBy) || self.metric in {_listed(PER_CLASS)}",
+            f"value is one of sliceBy, or a class of {', '.join(_listed(PER_CLASS))}: name the column too",
+            lambda gate: gate.value is None or gate.slice_by is not None or gate.metric in PER_CLASS,
+        ),
+        _only_for("beta", "beta", frozenset({Metric.F_BETA})),
+        _only_for("cap", "cap", frozenset({Metric.ABSOLUTE_ERROR})),
+        _needed_by("cap", "cap", frozenset({Metric.ABSOLUTE_ERROR}), '"25.0": a larger error counts as this one'),
+        _only_for("neighbours", "neighbours", _NEIGHBOURS),
+        _only_for("confidence", "confidence", frozenset({Metric.ABSTENTION_RATE})),
+        _needed_by("confidence", "confidence", frozenset({Metric.ABSTENTION_RATE}), '"0.8": below it one abstains'),
+        _only_for(
+            "perturbation", "perturbation", OF_ITEMS, "perturbation belongs to metrics counted item by item only"
         ),
         Rule(
-            "self.metric in ['Accuracy', 'HarmfulFlipRate'] || !has(self.sliceBy)",
-            "sliceBy belongs to metrics counted item by item: Accuracy, HarmfulFlipRate",
-            lambda gate: gate.metric in _ITEM_METRICS or gate.slice_by is None,
+            f"!(self.metric in {_listed(SOFT_ONLY)}) || self.enforcement != 'Hard'",
+            f"metric {', '.join(_listed(SOFT_ONLY))} has no bound and can't decide: write enforcement: Soft",
+            lambda gate: gate.metric not in SOFT_ONLY or gate.enforcement != Enforcement.HARD,
         ),
     )
 
@@ -124,7 +209,23 @@ class GateSpec(Model):
     slice_by: Label | None = Field(
         default=None, description="A slice column of the pack: one claim for each of its values."
     )
+    value: Annotated[str, Field(min_length=1, max_length=128)] | None = Field(
+        default=None, description="Only this value of sliceBy, or this class: with a margin of its own."
+    )
+    perturbation: Label | None = Field(
+        default=None, description="A perturbation of the packs: both models are judged on inputs changed by it."
+    )
     quantile: Quantile | None = Field(default=None, description='Of LatencyRatio: "0.5" to "0.99".')
+    beta: Beta | None = Field(default=None, description='Of FBeta: weight of recall against precision. Default: "1".')
+    cap: Cap | None = Field(
+        default=None, description="Of AbsoluteError: the largest error that counts, in the unit of the labels."
+    )
+    neighbours: int | None = Field(
+        default=None, ge=1, le=100, description="Of NeighbourPrecision and NeighbourChange: how many. Default: 10."
+    )
+    confidence: Confidence | None = Field(
+        default=None, description="Of AbstentionRate: the owner's threshold, below which a model abstains or escalates."
+    )
     margin: Margin | None = Field(
         default=None, description='How much worse the candidate may be, absolute: "0.01" = 1 point.'
     )
@@ -153,6 +254,15 @@ class EvaluationLimits(Model):
     latency_blocks: int = Field(
         default=2000, ge=50, le=20000, description="Most blocks of four calls a latency gate may use."
     )
+    inference: Inference = Field(
+        default=Inference.SUPERPOPULATION,
+        description="Superpopulation: a pass holds for the population that the packs were drawn from. LockedSet: for "
+        "these very items only, with fewer of them.",
+    )
+    alpha_budget: bool = Field(
+        default=False,
+        description="Candidates tried on the same packs share alpha: the k-th gets 6/(pi k)^2 of it.",
+    )
 
 
 class RolloutLimits(Model):
@@ -178,6 +288,12 @@ class PolicySpec(Model):
     )
     evaluation: EvaluationLimits = EvaluationLimits()
     rollout: RolloutLimits = RolloutLimits()
+    allowed_formats: Annotated[tuple[ArtefactFormat, ...], SET] = Field(
+        default=(ArtefactFormat.ONNX, ArtefactFormat.EXPORTED_PROGRAM, ArtefactFormat.SAFETENSORS),
+        min_length=1,
+        max_length=4,
+        description="How models may be stored. TorchScript only by name; a pickle never.",
+    )
     evaluator_image: (
         Annotated[
             str,

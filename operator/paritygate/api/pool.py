@@ -62,7 +62,7 @@ class PoolResources(Model):
 class PoolRuntime(Model):
     """How models are run there."""
 
-    name: Literal["onnxruntime"] = Field(default="onnxruntime", description="The inference runtime.")
+    name: Literal["onnxruntime", "torch"] = Field(default="onnxruntime", description="The inference runtime.")
     execution_providers: Annotated[
         tuple[
             Annotated[
@@ -70,7 +70,7 @@ class PoolRuntime(Model):
                 Field(max_length=64),
                 matching(
                     "[A-Za-z0-9]+ExecutionProvider",
-                    "must be an onnxruntime execution provider, such as CPUExecutionProvider or CUDAExecutionProvider",
+                    "must be an execution provider, such as CPUExecutionProvider or CUDAExecutionProvider",
                 ),
             ],
             ...,
@@ -80,7 +80,7 @@ class PoolRuntime(Model):
         default=("CPUExecutionProvider",),
         min_length=1,
         max_length=8,
-        description="onnxruntime execution providers, best first. Falling back to a later one fails the candidate.",
+        description="Execution providers, best first. Falling back to a later one fails the candidate.",
     )
     threads: int | None = Field(default=None, ge=1, le=256, description="Default: the container's cpu quota.")
 

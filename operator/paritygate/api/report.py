@@ -5,7 +5,16 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from .base import Digest, Model, ObjectMeta, Outcome, Text, Time, Word
-from .evaluation import CheckRecord, ControlRecord, EvaluationPlan, Flip, GateRecord
+from .evaluation import (
+    CheckRecord,
+    ControlRecord,
+    Culprit,
+    EvaluationPlan,
+    Flip,
+    GateRecord,
+    LayerRecord,
+    RepeatRecord,
+)
 from .markers import ATOMIC, Rule
 
 
@@ -46,6 +55,13 @@ class ReportSpec(Model):
     neutral_flips: int = Field(default=0, description="Items that both got wrong, differently.")
     worst: Annotated[tuple[Flip, ...], ATOMIC] = Field(
         default=(), max_length=20, description="The harmful flips that the candidate was surest of."
+    )
+    repeat: RepeatRecord | None = None
+    culprits: Annotated[tuple[Culprit, ...], ATOMIC] = Field(
+        default=(), max_length=64, description="The gates that are named as causes of a fail, most certain first."
+    )
+    layers: Annotated[tuple[LayerRecord, ...], ATOMIC] = Field(
+        default=(), max_length=64, description="Where a failed candidate departs from the baseline, in order."
     )
     environment: dict[str, Text] = Field(
         default={}, max_length=64, description="Versions and device as the evaluator saw them."
