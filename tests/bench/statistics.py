@@ -38,8 +38,8 @@ def _parts() -> Iterator[Callable[[], list[dict[str, Any]]]]:
         yield partial(_flip_at_the_margin, m, f)
     yield _rate_at_the_limit
     yield _harm_at_the_margin
-    yield partial(_bounded_at_the_margin, 5, 400, 4000)
-    yield partial(_bounded_at_the_margin, 20, 512, 2000)
+    yield partial(_bounded_at_the_margin, 80, 6400, 4000)
+    yield partial(_bounded_at_the_margin, 320, 8192, 2000)
     yield _bounded_harm_at_the_margin
     yield partial(_locked_at_the_margin, 30, 10)
     yield partial(_locked_at_the_margin, 60, 40)
@@ -102,7 +102,7 @@ def _losses(items: int, units: int, spread: int) -> Iterator[np.ndarray]:
     """Losses like a Brier score's: mostly tiny, one in ten up to `spread` units, with a mean of exactly `units`."""
     draw = np.random.default_rng(8)
     for _ in range(0, PATHS, 250):
-        size = np.where(draw.random((250, items)) < 0.1, spread, 12)
+        size = np.where(draw.random((250, items)) < 0.1, spread, 200)
         yield units + draw.integers(-size, size, endpoint=True)
 
 
@@ -110,15 +110,15 @@ def _bounded_at_the_margin(units: int, spread: int, items: int) -> list[dict[str
     m = units * bounded.UNIT
     paths = (bounded.log_wealth_path(losses, m) for losses in _losses(items, units, spread))
     passed = [(path >= pass_threshold(ALPHA)).any(-1) for path in paths]
-    return _wrong(f"bounded loss, margin {units}/1024", float(np.mean(passed)))
+    return _wrong(f"bounded loss, margin {units}/{bounded.SCALE}", float(np.mean(passed)))
 
 
 def _bounded_harm_at_the_margin() -> list[dict[str, Any]]:
-    units = 20
-    recorded = _losses(800, units + 1, 512)  # true losses just above a unit are recorded one higher
+    units = 320
+    recorded = _losses(800, units + 1, 8192)  # true losses just above a unit are recorded one higher
     paths = (bounded.log_harm_path(losses, units * bounded.UNIT) for losses in recorded)
     reached = [(path >= harm_threshold(1, ALPHA)).any(-1) for path in paths]
-    return _wrong(f"bounded loss, margin {units}/1024, harm", float(np.mean(reached)))
+    return _wrong(f"bounded loss, margin {units}/{bounded.SCALE}, harm", float(np.mean(reached)))
 
 
 def _brier_items_to_a_pass() -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """The flip bet for any bounded loss: Brier and other per-item scores whose difference lies in [-1, 1].
 
 Per item d = loss of the candidate - loss of the baseline, positive = candidate worse; H0: E d >= margin. d is recorded
-rounded UP to a whole number of units of 1/1024, so rounding never helps the candidate, and a batch is recorded as
+rounded UP to a whole number of units of 1/16384, so rounding never helps the candidate, and a batch is recorded as
 [[units, count], ...], so that every wealth recomputes without the models.
 
 Wealth: prod (1 + lambda (margin - d)), one lambda per batch, chosen from EARLIER batches by the rule of `flip`.
@@ -17,10 +17,14 @@ import numpy.typing as npt
 
 from .flip import FlipBet, growth_optimal_bet
 from .harm import SHARES
-from .wealth import Floats, Ints, Wealth, check_fraction, check_sizes, log_mean_exp
+from .interval import least_rejected, smallest_latched
+from .wealth import Floats, Ints, Wealth, check_fraction, check_sizes, log_mean_exp, pass_threshold
 
-UNIT = 1 / 1024
-"""The resolution of a recorded loss; a power of two, so that recording and squaring are exact."""
+SCALE = 16384
+"""Units in a loss of 1; a power of two, so that recording and squaring are exact."""
+
+UNIT = 1 / SCALE
+"""The resolution of a recorded loss."""
 
 BOUNDED_1 = FlipBet(v0=0.001)
 """The bet of a policy that says nothing else: `v0` believes in squared differences of the size of a Brier score's."""
@@ -50,21 +54,21 @@ class BoundedHarmState(Wealth):
 
 
 def to_units(losses: npt.ArrayLike) -> Ints:
-    """The record of `losses` d in [-1, 1], of any shape: whole units of 1/1024, rounded UP, in -1024 .. 1024.
+    """The record of `losses` d in [-1, 1], of any shape: whole units of 1/16384, rounded UP, in -16384 .. 16384.
 
     Raises ValueError naming the first value outside [-1, 1] (NaN included).
     """
     d = np.asarray(losses, np.float64)
     if (wrong := ~(np.abs(d) <= 1)).any():
         raise ValueError(f"a loss must lie between -1 and 1, got {d[wrong][0]}")
-    units: Ints = np.ceil(d / UNIT).astype(np.int64)
+    units: Ints = np.ceil(d * SCALE).astype(np.int64)
     return units
 
 
 def count_batches(units: npt.ArrayLike, batch: int = BOUNDED_1.batch) -> list[list[list[int]]]:
     """The record of one run: `units` (n,) in the gate's order, cut into batches, counted by value, in rising order.
 
-    Raises ValueError for another shape, fractions or units beyond 1024.
+    Raises ValueError for another shape, fractions or units beyond 16384.
     """
     items = _check_units(units)
     if items.ndim != 1:
@@ -76,7 +80,7 @@ def count_batches(units: npt.ArrayLike, batch: int = BOUNDED_1.batch) -> list[li
 def log_wealth_path(units: npt.ArrayLike, margin: float, bet: FlipBet = BOUNDED_1) -> Floats:
     """Log wealth (..., k) after each batch of the runs `units` (..., n), items in order; k = ceil(n / bet.batch).
 
-    Raises ValueError for a margin outside (0, 1), fractions or units beyond 1024.
+    Raises ValueError for a margin outside (0, 1), fractions or units beyond 16384.
     """
     check_fraction("margin", margin)
     items, held = _cut(_check_units(units), bet.batch)
@@ -100,7 +104,7 @@ def bet_path(batches: Batches, margin: float, bet: FlipBet = BOUNDED_1, state: B
 def advance(state: BoundedState, batches: Batches, margin: float, bet: FlipBet = BOUNDED_1) -> BoundedState:
     """The process after `batches` more; cutting a run into several calls changes no bit of the result.
 
-    Raises ValueError naming the value for a margin outside (0, 1), units beyond 1024 or fractional, a count below 1, a
+    Raises ValueError naming the value for a margin outside (0, 1), units beyond 16384 or fractional, a count below 1, a
     value counted twice, a batch (but the last) that does not hold `bet.batch` items, or a run that already ended with
     a short batch.
     """
@@ -117,7 +121,7 @@ def advance_harm(
 ) -> BoundedHarmState:
     """The mirror process, H0': E d <= margin, after `batches` more: an equal mixture of the 24 bets of `harm`.
 
-    Because d was rounded up, the bets are placed against margin + 1/1024: rounding never blames a candidate either.
+    Because d was rounded up, the bets are placed against margin + 1/16384: rounding never blames a candidate either.
     Raises ValueError as `advance`.
     """
     check_fraction("margin", margin)
@@ -130,14 +134,58 @@ def advance_harm(
     return replace(moved, logs=tuple(logs[-1].tolist()))
 
 
+def estimate(batches: Batches) -> float | None:
+    """The mean loss of the items recorded, at most a unit above that of the losses themselves; None for no items."""
+    pairs, sizes = _check_pairs(batches)
+    return float(pairs[:, 0] @ pairs[:, 1]) * UNIT / int(sizes.sum()) if sizes.size else None
+
+
+def interval(batches: Batches, alpha: float) -> tuple[float, float]:
+    """(low, high) for the true loss E d, a look after each of `batches`, of any size; as `interval.reported_interval`.
+
+    `low` lies a unit below what the record alone would say, since d was rounded up. Raises ValueError for an alpha
+    outside (0, 1) or a broken record.
+    """
+    threshold = pass_threshold(check_fraction("alpha", alpha) / 2)
+    pairs, sizes = _check_pairs(batches)
+    losses, starts = np.repeat(pairs[:, 0], pairs[:, 1]) * UNIT, np.cumsum(sizes) - sizes
+    low, high = (_bound(sign * losses, starts, threshold) for sign in (-1, 1))
+    return max(-1.0, -low - UNIT), high
+
+
+def _bound(losses: Floats, starts: Ints, threshold: float) -> float:
+    logs = np.empty((SHARES.size, losses.size))  # reused: two dozen of these are worked out
+
+    def path(mean: float) -> Floats:
+        np.multiply((SHARES / (1 - mean))[:, None], mean - losses, out=logs)
+        np.log1p(logs, out=logs)
+        return log_mean_exp(np.cumsum(np.add.reduceat(logs, starts, axis=-1), axis=-1).T)
+
+    return least_rejected(path, threshold) if losses.size else 1.0
+
+
+def proven_margin(batches: Batches, bet: FlipBet, alpha: float) -> float | None:
+    """The smallest margin on `interval.MARGIN_GRID` that this bet proves, with all larger ones; None if none.
+
+    As `interval.proven_margin`. Raises ValueError as `advance`.
+    """
+    threshold = pass_threshold(alpha)
+    items, held = _expand(batches, bet.batch, 0)
+
+    def path(margins: Floats, k: int) -> Floats:
+        return np.cumsum(_gains(items[:k], held[:k], margins, bet, None), axis=-1)
+
+    return smallest_latched(path, len(items), threshold)
+
+
 def _check_units(units: npt.ArrayLike) -> Ints:
     items = np.asarray(units)
     if not items.size:
         return items.astype(np.int64)
     if items.dtype.kind not in "iu":
-        raise ValueError(f"losses must be whole units of 1/1024, got {items.dtype}")
-    if (wrong := np.abs(items) > 1 / UNIT).any():
-        raise ValueError(f"a loss must lie between -1024 and 1024 units, got {items[wrong].flat[0]}")
+        raise ValueError(f"losses must be whole units of 1/16384, got {items.dtype}")
+    if (wrong := np.abs(items) > SCALE).any():
+        raise ValueError(f"a loss must lie between {-SCALE} and {SCALE} units, got {items[wrong].flat[0]}")
     return items.astype(np.int64, copy=False)
 
 
@@ -150,36 +198,47 @@ def _cut(units: Ints, batch: int) -> tuple[Ints, npt.NDArray[np.bool_]]:
 
 
 def _expand(batches: Batches, batch: int, items_before: int) -> tuple[Ints, npt.NDArray[np.bool_]]:
-    pairs = [_check_pairs(part) for part in batches]
-    sizes = np.array([[part[:, 1].sum()] for part in pairs], np.int64).reshape(-1, 1)
-    check_sizes(sizes, batch, items_before)
-    units = [np.repeat(part[:, 0], part[:, 1]) for part in pairs]
-    return _cut(np.concatenate([np.zeros(0, np.int64), *units]), batch)
+    pairs, sizes = _check_pairs(batches)
+    check_sizes(sizes[:, None], batch, items_before)
+    return _cut(np.repeat(pairs[:, 0], pairs[:, 1]), batch)
 
 
-def _check_pairs(part: Sequence[Sequence[int]]) -> Ints:
-    pairs = np.asarray(part)
-    if pairs.ndim != 2 or pairs.shape[-1] != 2:
-        raise ValueError(f"a batch must be a list of [units, count], got an array of shape {pairs.shape}")
-    _check_units(pairs[:, 0])
-    if (low := int(pairs[:, 1].min())) < 1:
+def _check_pairs(batches: Batches) -> tuple[Ints, Ints]:
+    """All [units, count] of the batches in one table (p, 2), rising within a batch, and the items (k,) of each."""
+    lengths = [len(part) for part in batches]
+    try:
+        pairs = np.array([pair for part in batches for pair in part]).reshape(sum(lengths), 2)
+    except (ValueError, TypeError):
+        raise ValueError("a batch must be a list of [units, count]") from None
+    if not all(lengths):
+        raise ValueError("a batch must be a list of [units, count], got an empty one")
+    units, owner = _check_units(pairs[:, 0]), np.repeat(np.arange(len(lengths)), lengths)
+    if (low := int(pairs[:, 1].min(initial=1))) < 1:
         raise ValueError(f"a count must be at least 1, got {low}")
-    if len(np.unique(pairs[:, 0])) != len(pairs):
-        raise ValueError(f"a batch counts one value twice: {pairs[:, 0].tolist()}")
-    return pairs.astype(np.int64, copy=False)
+    order = np.lexsort((units, owner))
+    twice = (np.diff(units[order]) == 0) & (np.diff(owner[order]) == 0)
+    if twice.any():
+        raise ValueError(f"a batch counts one value twice: {units[order][1:][twice][0]}")
+    sizes = np.bincount(owner, pairs[:, 1], len(lengths)).astype(np.int64)
+    return pairs[order].astype(np.int64), sizes
 
 
-def _bets(items: Ints, held: npt.NDArray[np.bool_], margin: float, bet: FlipBet, state: BoundedState | None) -> Floats:
+def _bets(
+    items: Ints, held: npt.NDArray[np.bool_], margin: npt.ArrayLike, bet: FlipBet, state: BoundedState | None
+) -> Floats:
+    """The bet (..., k) on each batch; `margin` broadcasts against (..., k)."""
     sizes, squares = held.sum(-1), (items * items).sum(-1)
     items_before = (state.items if state else 0) + np.cumsum(sizes) - sizes
     squares_before = (state.squares if state else 0) + np.cumsum(squares, -1) - squares
     v = (squares_before * UNIT**2 + bet.c * bet.v0) / (items_before + bet.c)
-    return np.minimum(growth_optimal_bet(v, margin), bet.cap / (1 - margin))
+    return np.minimum(growth_optimal_bet(v, margin), bet.cap / (1 - np.asarray(margin)))
 
 
-def _gains(items: Ints, held: npt.NDArray[np.bool_], margin: float, bet: FlipBet, state: BoundedState | None) -> Floats:
+def _gains(
+    items: Ints, held: npt.NDArray[np.bool_], margin: npt.ArrayLike, bet: FlipBet, state: BoundedState | None
+) -> Floats:
     stake = _bets(items, held, margin, bet, state)[..., None]
-    return _sum(np.where(held, np.log1p(stake * (margin - items * UNIT)), 0.0))
+    return _sum(np.where(held, np.log1p(stake * (np.asarray(margin)[..., None] - items * UNIT)), 0.0))
 
 
 def _harm_gains(items: Ints, held: npt.NDArray[np.bool_], margin: float) -> Floats:

@@ -1,11 +1,13 @@
 """What a report prints beside a verdict: an anytime-valid interval and the smallest margin proved. Neither decides."""
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
 from .flip import FlipBet, log_wealth_path
 from .harm import log_harm
-from .wealth import Floats, Ints, check_counts, check_fraction, pass_threshold
+from .wealth import Floats, check_counts, check_fraction, pass_threshold
 
 # Finer where margins are usually set: 0.01 points up to 10, 0.1 points above.
 MARGIN_GRID = np.concatenate((np.arange(1, 1000) / 10_000, np.arange(100, 1000) / 1000))
@@ -22,17 +24,22 @@ def reported_interval(batches: npt.ArrayLike, alpha: float) -> tuple[float, floa
     threshold = pass_threshold(check_fraction("alpha", alpha) / 2)
     totals = np.cumsum(check_counts(batches, 4), axis=0)
     n10, n01, n0 = totals[:, 0], totals[:, 1], totals[:, 2] + totals[:, 3]
-    return -_upper(n01, n10, n0, threshold), _upper(n10, n01, n0, threshold)
+    return (
+        -least_rejected(lambda loss: log_harm(n10, n01, n0, -loss), threshold),
+        least_rejected(lambda loss: log_harm(n01, n10, n0, -loss), threshold),
+    )
 
 
-def _upper(n10: Ints, n01: Ints, n0: Ints, threshold: float) -> float:
-    # Each factor 1 + g (m - d)/(1 - m) grows with m, so the rejected margins are exactly those above one value.
+def least_rejected(path: Callable[[float], Floats], threshold: float) -> float:
+    """The least mean in (-1, 1), to 2^-23, whose log wealth `path` (k,) against "at least this" reached the threshold.
+
+    Each factor 1 + g (m - d)/(1 - m) of a mixture grows with m, so the rejected means are exactly those above one
+    value. 1 if none is.
+    """
     low, high = -1.0, 1.0
-    if not n0.size:
-        return high
-    for _ in range(40):
+    for _ in range(24):
         middle = (low + high) / 2
-        rejected = log_harm(n01, n10, n0, -middle).max() >= threshold
+        rejected = path(middle).max(initial=-np.inf) >= threshold
         low, high = (low, middle) if rejected else (middle, high)
     return high
 
@@ -45,10 +52,22 @@ def proven_margin(batches: npt.ArrayLike, bet: FlipBet, alpha: float) -> float |
     prints the smaller of this and its margin. Raises ValueError as `flip.advance`.
     """
     threshold, counts = pass_threshold(alpha), check_counts(batches, 4)
+    return smallest_latched(lambda margins, k: log_wealth_path(counts[:k], margins, bet), len(counts), threshold)
+
+
+def smallest_latched(path: Callable[[Floats, int], Floats], looks: int, threshold: float) -> float | None:
+    """The smallest margin on `MARGIN_GRID` that latches, with every larger one, within `looks` looks; None if none.
+
+    `path(margins (g, 1), k)` is the log wealth (g, k) at the first k looks: wide margins latch early, and only those
+    that have not yet are followed on.
+    """
     proven: float | None = None
     for margins in np.array_split(MARGIN_GRID[::-1], 60):  # downwards, a few at a time: stop at the first not proved
-        paths: Floats = log_wealth_path(counts, margins[:, None], bet)
-        latched = (paths >= threshold).any(-1)
+        latched, seen = np.zeros(margins.size, np.bool_), 32
+        while not latched.all() and seen < 2 * looks:
+            still = margins[~latched]
+            latched[~latched] = (path(still[:, None], min(seen, looks)) >= threshold).any(-1)
+            seen *= 2
         count = int(latched.argmin()) if not latched.all() else latched.size
         if count:
             proven = float(margins[count - 1])
