@@ -22,9 +22,8 @@ from paritygate.stats.bounded import (
     proven_margin,
     to_units,
 )
-from paritygate.stats.interval import MARGIN_GRID
+from paritygate.stats.interval import MARGIN_GRID, reported_interval
 from paritygate.stats.interval import proven_margin as proven_of_flips
-from paritygate.stats.interval import reported_interval
 from paritygate.stats.wealth import harm_threshold, pass_threshold
 
 ALPHA, MARGIN = 0.05, 0.01

@@ -15,10 +15,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from .flip import FlipBet, growth_optimal_bet
+from .flip import FlipBet, predicted_bets
 from .harm import SHARES
 from .interval import least_rejected, smallest_latched
-from .wealth import Floats, Ints, Wealth, check_fraction, check_sizes, log_mean_exp, pass_threshold
+from .wealth import Floats, Ints, Wealth, check_fraction, check_sizes, log_gains, log_mean_exp, pass_threshold
 
 SCALE = 16384
 """Units in a loss of 1; a power of two, so that recording and squaring are exact."""
@@ -83,22 +83,22 @@ def log_wealth_path(units: npt.ArrayLike, margin: float, bet: FlipBet = BOUNDED_
     Raises ValueError for a margin outside (0, 1), fractions or units beyond 16384.
     """
     check_fraction("margin", margin)
-    items, held = _cut(_check_units(units), bet.batch)
-    return np.cumsum(_gains(items, held, margin, bet, None), axis=-1)
+    losses, counts = _cut(_check_units(units), bet.batch)
+    return np.cumsum(_gains(losses, counts, margin, bet, None), axis=-1)
 
 
 def log_harm_path(units: npt.ArrayLike, margin: float, batch: int = BOUNDED_1.batch) -> Floats:
     """Log wealth (..., k) against `E d <= margin` after each batch of `units` (..., n). Errors as `log_wealth_path`."""
     check_fraction("margin", margin)
-    items, held = _cut(_check_units(units), batch)
-    return log_mean_exp(np.cumsum(_harm_gains(items, held, margin), axis=-2))
+    losses, counts = _cut(_check_units(units), batch)
+    return log_mean_exp(np.cumsum(_harm_gains(losses, counts, margin), axis=-2))
 
 
 def bet_path(batches: Batches, margin: float, bet: FlipBet = BOUNDED_1, state: BoundedState | None = None) -> Floats:
     """The bet (k,) placed on each of `batches`, in order, resuming after `state`. Raises ValueError as `advance`."""
     check_fraction("margin", margin)
-    items, held = _expand(batches, bet.batch, state.items if state else 0)
-    return _bets(items, held, margin, bet, state)
+    losses, counts = _expand(batches, bet.batch, state.items if state else 0)
+    return _bets(losses, counts, margin, bet, state)
 
 
 def advance(state: BoundedState, batches: Batches, margin: float, bet: FlipBet = BOUNDED_1) -> BoundedState:
@@ -109,11 +109,9 @@ def advance(state: BoundedState, batches: Batches, margin: float, bet: FlipBet =
     a short batch.
     """
     check_fraction("margin", margin)
-    items, held = _expand(batches, bet.batch, state.items)
-    gains = _gains(items, held, margin, bet, state)
-    path = np.cumsum(np.concatenate(([state.log_e], gains)))[1:]
-    moved = state.after(path, state.items + np.cumsum(held.sum(-1)))
-    return replace(moved, squares=state.squares + int((items * items).sum()))
+    losses, counts = _expand(batches, bet.batch, state.items)
+    moved = state.gained(_gains(losses, counts, margin, bet, state), counts.sum(-1))
+    return replace(moved, squares=state.squares + int((losses * losses).sum() * SCALE**2))
 
 
 def advance_harm(
@@ -125,12 +123,12 @@ def advance_harm(
     Raises ValueError as `advance`.
     """
     check_fraction("margin", margin)
-    items, held = _expand(batches, batch, state.items)
-    gains = _harm_gains(items, held, margin)
+    losses, counts = _expand(batches, batch, state.items)
+    gains = _harm_gains(losses, counts, margin)
     logs = np.cumsum(np.concatenate((np.array([state.logs]), gains)), axis=0)[1:]
     if not len(logs):
         return state
-    moved = state.after(log_mean_exp(logs), state.items + np.cumsum(held.sum(-1)))
+    moved = state.after(log_mean_exp(logs), state.items + np.cumsum(counts.sum(-1)))
     return replace(moved, logs=tuple(logs[-1].tolist()))
 
 
@@ -148,7 +146,8 @@ def interval(batches: Batches, alpha: float) -> tuple[float, float]:
     """
     threshold = pass_threshold(check_fraction("alpha", alpha) / 2)
     pairs, sizes = _check_pairs(batches)
-    losses, starts = np.repeat(pairs[:, 0], pairs[:, 1]) * UNIT, np.cumsum(sizes) - sizes
+    losses = np.repeat(pairs[:, 0], pairs[:, 1]).astype(np.float64) * UNIT
+    starts = np.cumsum(sizes) - sizes
     low, high = (_bound(sign * losses, starts, threshold) for sign in (-1, 1))
     return max(-1.0, -low - UNIT), high
 
@@ -170,12 +169,12 @@ def proven_margin(batches: Batches, bet: FlipBet, alpha: float) -> float | None:
     As `interval.proven_margin`. Raises ValueError as `advance`.
     """
     threshold = pass_threshold(alpha)
-    items, held = _expand(batches, bet.batch, 0)
+    losses, counts = _expand(batches, bet.batch, 0)
 
     def path(margins: Floats, k: int) -> Floats:
-        return np.cumsum(_gains(items[:k], held[:k], margins, bet, None), axis=-1)
+        return np.cumsum(_gains(losses[:k], counts[:k], margins, bet, None), axis=-1)
 
-    return smallest_latched(path, len(items), threshold)
+    return smallest_latched(path, len(losses), threshold)
 
 
 def _check_units(units: npt.ArrayLike) -> Ints:
@@ -189,15 +188,18 @@ def _check_units(units: npt.ArrayLike) -> Ints:
     return items.astype(np.int64, copy=False)
 
 
-def _cut(units: Ints, batch: int) -> tuple[Ints, npt.NDArray[np.bool_]]:
-    """Items (..., k, batch), the short last batch filled up with 0, and which places (k, batch) hold an item."""
+def _cut(units: Ints, batch: int) -> tuple[Floats, Ints]:
+    """Losses (..., k, batch), rising within each batch, and how often each counts (k, batch): 0 fills a short batch.
+
+    Sums of floats depend on their order in the last bit, and a record says nothing of the order within a batch.
+    """
     missing = -units.shape[-1] % batch
-    filled = np.concatenate((units, np.zeros((*units.shape[:-1], missing), np.int64)), axis=-1)
-    held = np.arange(filled.shape[-1]) < units.shape[-1]
-    return filled.reshape(*units.shape[:-1], -1, batch), held.reshape(-1, batch)
+    filled = np.concatenate((units, np.full((*units.shape[:-1], missing), SCALE)), axis=-1)
+    counts = (np.arange(filled.shape[-1]) < units.shape[-1]).astype(np.int64).reshape(-1, batch)
+    return np.sort(filled.reshape(*units.shape[:-1], -1, batch)) * UNIT * (counts > 0), counts
 
 
-def _expand(batches: Batches, batch: int, items_before: int) -> tuple[Ints, npt.NDArray[np.bool_]]:
+def _expand(batches: Batches, batch: int, items_before: int) -> tuple[Floats, Ints]:
     pairs, sizes = _check_pairs(batches)
     check_sizes(sizes[:, None], batch, items_before)
     return _cut(np.repeat(pairs[:, 0], pairs[:, 1]), batch)
@@ -223,31 +225,15 @@ def _check_pairs(batches: Batches) -> tuple[Ints, Ints]:
     return pairs[order].astype(np.int64), sizes
 
 
-def _bets(
-    items: Ints, held: npt.NDArray[np.bool_], margin: npt.ArrayLike, bet: FlipBet, state: BoundedState | None
-) -> Floats:
-    """The bet (..., k) on each batch; `margin` broadcasts against (..., k)."""
-    sizes, squares = held.sum(-1), (items * items).sum(-1)
-    items_before = (state.items if state else 0) + np.cumsum(sizes) - sizes
-    squares_before = (state.squares if state else 0) + np.cumsum(squares, -1) - squares
-    v = (squares_before * UNIT**2 + bet.c * bet.v0) / (items_before + bet.c)
-    return np.minimum(growth_optimal_bet(v, margin), bet.cap / (1 - np.asarray(margin)))
+def _gains(losses: Floats, counts: Ints, margin: npt.ArrayLike, bet: FlipBet, state: BoundedState | None) -> Floats:
+    return log_gains(losses, counts, margin, _bets(losses, counts, margin, bet, state))
 
 
-def _gains(
-    items: Ints, held: npt.NDArray[np.bool_], margin: npt.ArrayLike, bet: FlipBet, state: BoundedState | None
-) -> Floats:
-    stake = _bets(items, held, margin, bet, state)[..., None]
-    return _sum(np.where(held, np.log1p(stake * (np.asarray(margin)[..., None] - items * UNIT)), 0.0))
+def _bets(losses: Floats, counts: Ints, margin: npt.ArrayLike, bet: FlipBet, state: BoundedState | None) -> Floats:
+    before = (state.items, state.squares * UNIT**2) if state else (0, 0.0)
+    return predicted_bets(counts.sum(-1), (losses * losses).sum(-1), margin, bet, before)
 
 
-def _harm_gains(items: Ints, held: npt.NDArray[np.bool_], margin: float) -> Floats:
+def _harm_gains(losses: Floats, counts: Ints, margin: float) -> Floats:
     bar = margin + UNIT  # E d <= margin leaves the mean of what was rounded up below this
-    excess = (items * UNIT - bar)[..., None, :]
-    return _sum(np.where(held[:, None, :], np.log1p((SHARES / (1 + bar))[:, None] * excess), 0.0))
-
-
-def _sum(logs: Floats) -> Floats:
-    # Sums of floats depend on their order in the last bit, and a record says nothing of the order within a batch.
-    total: Floats = np.sort(logs, axis=-1).sum(-1)
-    return total
+    return log_gains(losses[..., None, :], counts[:, None, :], bar, -SHARES / (1 + bar))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from .wealth import Floats, Ints, Wealth, check_counts, check_fraction, check_sizes
+from .wealth import Floats, Ints, Wealth, check_counts, check_fraction, check_run, check_sizes, log_gains
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,9 @@ class FlipBet:
         check_fraction("v0", self.v0)
         check_fraction("cap", self.cap)
 
+
+LOSSES = np.array([1.0, -1.0, 0.0, 0.0])
+"""d of the four kinds of item that a batch counts."""
 
 FLIP_1 = FlipBet()
 """The bet of a policy that says nothing else."""
@@ -65,6 +68,20 @@ def growth_optimal_bet(v: npt.ArrayLike, m: npt.ArrayLike) -> Floats:
     return best
 
 
+def predicted_bets(
+    sizes: Ints, squares: npt.ArrayLike, margin: npt.ArrayLike, bet: FlipBet, before: tuple[int, float] = (0, 0.0)
+) -> Floats:
+    """The bet (..., k) on each batch, from the items `sizes` (..., k) and sums of d^2 of EARLIER batches only.
+
+    `before` holds both totals of a run that is resumed; `margin` broadcasts against (..., k).
+    """
+    squares = np.asarray(squares)
+    items_before = before[0] + np.cumsum(sizes, -1) - sizes
+    squares_before = before[1] + np.cumsum(squares, -1) - squares
+    rate = (squares_before + bet.c * bet.v0) / (items_before + bet.c)
+    return np.minimum(growth_optimal_bet(rate, margin), bet.cap / (1 - np.asarray(margin)))
+
+
 def bet_path(batches: npt.ArrayLike, margin: float, bet: FlipBet = FLIP_1, state: FlipState | None = None) -> Floats:
     """The bet (..., k) placed on each batch of `batches` (..., k, 4), in order, resuming after `state`.
 
@@ -73,7 +90,7 @@ def bet_path(batches: npt.ArrayLike, margin: float, bet: FlipBet = FLIP_1, state
     check_fraction("margin", margin)
     counts = check_counts(batches, 4)
     sizes = check_sizes(counts, bet.batch, state.items if state else 0)
-    return _bets(counts, sizes, np.float64(margin), bet, state)
+    return predicted_bets(sizes, flips(counts), margin, bet, (state.items, state.squares) if state else (0, 0.0))
 
 
 def log_wealth_path(batches: npt.ArrayLike, margin: npt.ArrayLike, bet: FlipBet = FLIP_1) -> Floats:
@@ -85,8 +102,8 @@ def log_wealth_path(batches: npt.ArrayLike, margin: npt.ArrayLike, bet: FlipBet 
     for extreme in (margins.min(), margins.max()):
         check_fraction("margin", float(extreme))
     counts = check_counts(batches, 4)
-    sizes = check_sizes(counts, bet.batch)
-    return np.cumsum(_gains(counts, sizes, margins, bet, None), axis=-1)
+    stakes = predicted_bets(check_sizes(counts, bet.batch), flips(counts), margins, bet)
+    return np.cumsum(log_gains(LOSSES, counts, margins, stakes), axis=-1)
 
 
 def advance(state: FlipState, batches: npt.ArrayLike, margin: float, bet: FlipBet = FLIP_1) -> FlipState:
@@ -95,35 +112,11 @@ def advance(state: FlipState, batches: npt.ArrayLike, margin: float, bet: FlipBe
     Raises ValueError naming the value for a margin outside (0, 1), negative or fractional counts, a batch (but the
     last) that does not hold `bet.batch` items, or a run that already ended with a short batch.
     """
-    check_fraction("margin", margin)
-    counts = check_counts(batches, 4)
-    if counts.ndim != 2:
-        raise ValueError(f"one run has batches of shape (k, 4), got {counts.shape}")
-    sizes = check_sizes(counts, bet.batch, state.items)
-    gains = _gains(counts, sizes, np.float64(margin), bet, state)
-    path = np.cumsum(np.concatenate(([state.log_e], gains)))[1:]
-    moved = state.after(path, state.items + np.cumsum(sizes))
-    return replace(moved, squares=state.squares + float(_flips(counts).sum()))
+    counts = check_run(batches, 4)
+    moved = state.gained(log_gains(LOSSES, counts, margin, bet_path(counts, margin, bet, state)), counts.sum(-1))
+    return replace(moved, squares=state.squares + float(flips(counts).sum()))
 
 
-def _flips(counts: Ints) -> Ints:
+def flips(counts: Ints) -> Ints:
+    """Items (..., k) whose answer went from right to wrong or back, of `counts` (..., k, 4)."""
     return counts[..., 0] + counts[..., 1]
-
-
-def _bets(counts: Ints, sizes: Ints, margin: npt.ArrayLike, bet: FlipBet, state: FlipState | None) -> Floats:
-    flips = _flips(counts)
-    items_before = (state.items if state else 0) + np.cumsum(sizes, -1) - sizes
-    squares_before = (state.squares if state else 0.0) + np.cumsum(flips, -1) - flips
-    rate = (squares_before + bet.c * bet.v0) / (items_before + bet.c)
-    return np.minimum(growth_optimal_bet(rate, margin), bet.cap / (1 - np.asarray(margin)))
-
-
-def _gains(counts: Ints, sizes: Ints, margin: npt.ArrayLike, bet: FlipBet, state: FlipState | None) -> Floats:
-    m = np.asarray(margin, np.float64)
-    stake = _bets(counts, sizes, m, bet, state)
-    gains: Floats = (
-        counts[..., 0] * np.log1p(-stake * (1 - m))
-        + counts[..., 1] * np.log1p(stake * (1 + m))
-        + (sizes - _flips(counts)) * np.log1p(stake * m)
-    )
-    return gains

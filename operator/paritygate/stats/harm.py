@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from .wealth import Floats, Wealth, check_counts, check_fraction, log_mean_exp
+from .wealth import Floats, Wealth, check_counts, check_fraction, check_run, log_mean_exp
 
 SHARES = np.geomspace(0.02, 0.999, 24)  # of the largest bet that cannot go bankrupt
 
@@ -52,9 +52,7 @@ def advance(state: HarmState, batches: npt.ArrayLike, margin: float) -> HarmStat
     Raises ValueError naming the value for a margin outside (0, 1), negative or fractional counts.
     """
     check_fraction("margin", margin)
-    counts = check_counts(batches, 4)
-    if counts.ndim != 2:
-        raise ValueError(f"one run has batches of shape (k, 4), got {counts.shape}")
+    counts = check_run(batches, 4)
     n10 = state.n10 + np.cumsum(counts[:, 0])
     n01 = state.n01 + np.cumsum(counts[:, 1])
     items = state.items + np.cumsum(counts.sum(-1))

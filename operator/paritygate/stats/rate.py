@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from .wealth import Floats, Ints, Wealth, check_counts, check_fraction, check_sizes
+from .wealth import Floats, Ints, Wealth, check_counts, check_fraction, check_run, check_sizes, log_gains
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,9 @@ class RateBet:
             raise ValueError(f"batch must be at least 1 item, got {self.batch}")
 
 
+HITS = np.array([1.0, 0.0])
+"""x of the two kinds of item that a batch counts."""
+
 RATE_1 = RateBet()
 """The bet of a policy that says nothing else."""
 
@@ -42,9 +45,7 @@ class RateState(Wealth):
 
 def log_wealth_path(batches: npt.ArrayLike, limit: float, bet: RateBet = RATE_1) -> Floats:
     """Log wealth (..., k) after each batch of `batches` (..., k, 2), from the first on. Errors as `advance`."""
-    check_fraction("limit", limit)
-    counts = check_counts(batches, 2)
-    return np.cumsum(_gains(counts, check_sizes(counts, bet.batch), limit, bet, None), axis=-1)
+    return np.cumsum(_gains(check_counts(batches, 2), limit, bet, None), axis=-1)
 
 
 def advance(state: RateState, batches: npt.ArrayLike, limit: float, bet: RateBet = RATE_1) -> RateState:
@@ -53,21 +54,17 @@ def advance(state: RateState, batches: npt.ArrayLike, limit: float, bet: RateBet
     Raises ValueError naming the value for a limit outside (0, 1), negative or fractional counts, a batch (but the
     last) that does not hold `bet.batch` items, or a run that already ended with a short batch.
     """
-    check_fraction("limit", limit)
-    counts = check_counts(batches, 2)
-    if counts.ndim != 2:
-        raise ValueError(f"one run has batches of shape (k, 2), got {counts.shape}")
-    sizes = check_sizes(counts, bet.batch, state.items)
-    path = np.cumsum(np.concatenate(([state.log_e], _gains(counts, sizes, limit, bet, state))))[1:]
-    moved = state.after(path, state.items + np.cumsum(sizes))
+    counts = check_run(batches, 2)
+    moved = state.gained(_gains(counts, limit, bet, state), counts.sum(-1))
     return replace(moved, hits=state.hits + int(counts[:, 0].sum()))
 
 
-def _gains(counts: Ints, sizes: Ints, limit: float, bet: RateBet, state: RateState | None) -> Floats:
-    hits = counts[..., 0]
-    items_before = (state.items if state else 0) + np.cumsum(sizes, -1) - sizes
-    hits_before = (state.hits if state else 0) + np.cumsum(hits, -1) - hits
+def _gains(counts: Ints, limit: float, bet: RateBet, state: RateState | None) -> Floats:
+    check_fraction("limit", limit)
+    items, total = (state.items, state.hits) if state else (0, 0)
+    sizes, hits = check_sizes(counts, bet.batch, items), counts[..., 0]
+    items_before = items + np.cumsum(sizes, -1) - sizes
+    hits_before = total + np.cumsum(hits, -1) - hits
     rate = np.minimum(limit, (hits_before + bet.c * limit / 2) / (items_before + bet.c))
     stake = (limit - rate) / (limit * (1 - limit))  # below 1/(1 - limit), because the believed rate is never 0
-    gains: Floats = hits * np.log1p(-stake * (1 - limit)) + (sizes - hits) * np.log1p(stake * limit)
-    return gains
+    return log_gains(HITS, counts, limit, stake)

@@ -69,6 +69,10 @@ class Wealth:
         sup = max(self.sup_log_e, float(log_e.max()))
         return replace(self, items=int(items[-1]), log_e=float(log_e[-1]), sup_log_e=sup, latched_at=latched_at)
 
+    def gained(self, gains: Floats, sizes: Ints) -> Self:
+        """The same process after batches of `sizes` (k,) items that gained `gains` (k,) log wealth each."""
+        return self.after(np.cumsum(np.concatenate(([self.log_e], gains)))[1:], self.items + np.cumsum(sizes))
+
 
 def check_fraction(name: str, value: float) -> float:
     """Return `value` if it lies strictly between 0 and 1, else raise ValueError (NaN included)."""
@@ -91,6 +95,14 @@ def check_counts(batches: npt.ArrayLike, columns: int) -> Ints:
     return counts.astype(np.int64, copy=False)
 
 
+def check_run(batches: npt.ArrayLike, columns: int) -> Ints:
+    """`check_counts` of ONE run: `batches` as int64 (k, columns)."""
+    counts = check_counts(batches, columns)
+    if counts.ndim != 2:
+        raise ValueError(f"one run has batches of shape (k, {columns}), got {counts.shape}")
+    return counts
+
+
 def check_sizes(counts: Ints, batch: int, items_before: int = 0) -> Ints:
     """Return the items (..., k) of each batch; raise ValueError unless all are full but the last, which may be short.
 
@@ -107,6 +119,17 @@ def check_sizes(counts: Ints, batch: int, items_before: int = 0) -> Ints:
     if (wrong := (last < 1) | (last > batch)).any():
         raise ValueError(f"the last batch must hold 1 to {batch} items, got {last[wrong][0]}")
     return sizes
+
+
+def log_gains(values: Floats, counts: Ints, mean: npt.ArrayLike, stakes: npt.ArrayLike) -> Floats:
+    """Log of prod (1 + stake (mean - value)) over each batch: the wealth that a bet against a larger mean gains.
+
+    `values` (..., J) of the items and how many have them, `counts` (..., k, J); `mean` and `stakes` broadcast against
+    (..., k). A negative stake bets against a smaller mean.
+    """
+    m, stake = np.asarray(mean, np.float64)[..., None], np.asarray(stakes, np.float64)[..., None]
+    gains: Floats = (counts * np.log1p(stake * (m - values))).sum(-1)
+    return gains
 
 
 def log_mean_exp(logs: Floats) -> Floats:
