@@ -1,9 +1,11 @@
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from paritygate.stats import bounded, locked, rate, ratio
 from paritygate.stats.flip import FLIP_1, FlipBet
 from paritygate.stats.plan import (
     fewest_items,
@@ -11,10 +13,15 @@ from paritygate.stats.plan import (
     items_without_a_flip,
     pass_time_cdf,
     pass_time_quantile,
+    planned_bounded,
+    planned_locked,
     planned_power,
+    planned_rate,
+    planned_ratio,
     simulate,
     smallest_margin,
 )
+from paritygate.stats.wealth import pass_threshold
 from scipy.stats import invgauss
 
 
@@ -122,3 +129,76 @@ def test_an_impossible_plan_is_refused(wrong: dict[str, float]) -> None:
 def test_a_loss_beyond_the_flips_is_refused() -> None:
     with pytest.raises(ValueError, match=r"a loss of 0\.03 needs a flip rate"):
         simulate(80, alpha=0.05, margin=0.01, flip_rate=0.02, loss=0.03, seed=0)
+
+
+def share_passed(wealth: np.ndarray) -> float:
+    return float((wealth >= pass_threshold(0.05)).any(-1).mean())
+
+
+def test_the_plan_of_a_rate_keeps_its_word() -> None:
+    needed = planned_rate(100, 0.05, 0.03, 0.02).needed
+    hits = np.random.default_rng(1).binomial(8, 0.01, (1000, needed // 8))
+    assert share_passed(rate.log_wealth_path(np.stack((hits, 8 - hits), -1), 0.03)) == pytest.approx(0.9, abs=0.035)
+
+
+@pytest.mark.parametrize("v", [0.001, 0.004])
+def test_the_plan_of_a_bounded_loss_keeps_its_word(v: float) -> None:
+    planned = planned_bounded(10**6, 0.05, 0.01, 0.001, v)
+    draw, shape = np.random.default_rng(2), (400, planned.needed)
+    size = np.where(draw.random(shape) < 0.1, 3, 1 / 3) * math.sqrt(v)
+    units = bounded.to_units(size * draw.choice([-1, 1], shape))
+    assert share_passed(bounded.log_wealth_path(units, 0.01)) == pytest.approx(0.9, abs=0.05)
+    assert planned.power > 0.98
+
+
+def test_the_plan_of_a_locked_set_keeps_its_word() -> None:
+    planned = planned_locked(2000, 0.05, 0.01, 0.03)
+    counts = np.random.default_rng(3).multinomial(8, [0.015, 0.015, 0.97, 0], (1000, 250))
+    wealth = locked.log_wealth_path(counts, 2000, 0.01, FlipBet(v0=0.03, cap=0.95))
+    assert share_passed(wealth[:, : planned.needed // 8]) == pytest.approx(0.9, abs=0.035)
+    assert share_passed(wealth) == pytest.approx(planned.power, abs=0.02)
+
+
+def test_a_locked_set_too_small_for_luck_needs_to_be_larger() -> None:
+    planned = planned_locked(100, 0.05, 0.01, 0.03)  # one net loss of three flips fails it
+    assert planned.power == pytest.approx(0.58, abs=0.05)
+    assert planned_locked(planned.needed, 0.05, 0.01, 0.03).power > 0.87
+
+
+def test_the_plan_of_a_ratio_keeps_its_word() -> None:
+    planned = planned_ratio(10**6, 0.05, 0.03, ratio.precision(), 0.2, 0.02)
+    assert planned.power > 0.98
+    shares = [0.775, 0.005, 0.005, 0.015, 0.015, 0.005, 0.005, 0.175]
+    totals = np.random.default_rng(4).multinomial(planned.needed, shares, 150)  # at the end alone: nearly as powerful
+    passed = (ratio.log_e(ratio.precision(), totals, 0.03) >= pass_threshold(0.05)).mean()
+    assert passed == pytest.approx(0.88, abs=0.08)
+
+
+def test_more_items_are_more_power_and_nothing_has_none() -> None:
+    plans = (
+        lambda have: planned_rate(have, 0.05, 0.03, 0.02),
+        lambda have: planned_bounded(have, 0.05, 0.01, 0.001),
+        lambda have: planned_ratio(have, 0.05, 0.05, ratio.f_beta(), 0.3, 0.02),
+    )
+    for plan in plans:
+        needed = plan(0).needed
+        powers = [plan(have).power for have in (0, needed // 3, needed, 3 * needed)]
+        assert powers[0] == 0
+        assert powers == sorted(powers)
+        assert powers[2] == pytest.approx(0.9, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("plan", "message"),
+    [
+        (lambda: planned_rate(9, 0.05, 1.0, 0.02), "limit"),
+        (lambda: planned_bounded(9, 0.05, 0.0, 0.01), "margin"),
+        (lambda: planned_bounded(9, 0.05, 0.01, math.nan), "v must"),
+        (lambda: planned_locked(0, 0.05, 0.01, 0.02), "population"),
+        (lambda: planned_ratio(9, 0.05, 0.01, ratio.precision(), 0.0, 0.02), "prevalence"),
+        (lambda: planned_ratio(9, 0.05, 0.01, ratio.cost_per_success(), 0.5, 0.02), "8 kinds of item"),
+    ],
+)
+def test_an_impossible_plan_of_another_kind_is_refused(plan: Callable[[], object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        plan()

@@ -6,16 +6,24 @@ slower, more when flips are rarer than three margins: there the plan simulates t
 """
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
-from .flip import FLIP_1, FlipBet, log_wealth_path
-from .wealth import Floats, check_fraction, pass_threshold
+from . import locked, rate, ratio
+from .flip import FLIP_1, FlipBet, log_wealth_path, predicted_bets
+from .wealth import Floats, check_fraction, log_gains, pass_threshold
 
 ALLOWANCE = 1.15  # the real bet against the best fixed bet, when f >= 3 m (simulated: 1.02 to 1.16 with v0 = f)
 RARE = 3.0  # below this many margins, flips are too few for the Brownian picture
 PATHS = 2000
 WIDEST = 0.999  # margin; at 1 there is nothing to prove
+TARGET_POWER = 0.9
+LOOKS = 512  # at most, in one simulated run: a batch of 1/512 of a long run costs no more than that share of it
+RATIO_PATHS = 200
+LONGEST = 2**40  # items; a gate that needs more is reported to need that many
 
 
 def pass_time_cdf(units: float, alpha: float) -> float:
@@ -150,6 +158,151 @@ def smallest_margin(
         middle = (low + high) / 2
         low, high = (low, middle) if proves(middle) else (middle, high)
     return high
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What a gate of another kind needs: items for `TARGET_POWER`, and the chance that those at hand suffice."""
+
+    needed: int
+    power: float
+
+
+def planned_rate(have: int, alpha: float, limit: float, flip_rate: float) -> Planned:
+    """Plan of `rate/1`, for a candidate worth releasing: half of the technique's flips are harmful, but no more than a
+    third of the limit. A technique whose usual rate lies above the limit is no reason to refuse.
+
+    Like all below: the real rule simulated from a fixed seed. Raises ValueError for alpha or limit outside (0, 1).
+    """
+    expected = min(check_fraction("limit", limit), 1.5 * flip_rate) / 3
+
+    def ends(draw: np.random.Generator, batch: int, batches: int) -> Floats:
+        hits = draw.binomial(batch, expected, (PATHS // 2, batches))
+        wealth = rate.log_wealth_path(np.stack((hits, batch - hits), -1), limit, replace(rate.RATE_1, batch=batch))
+        return _first(wealth >= pass_threshold(alpha), batch)
+
+    return _planned(have, _brownian_items(alpha, limit, limit / 4), ends)
+
+
+def planned_bounded(have: int, alpha: float, margin: float, v0: float, v: float | None = None) -> Planned:
+    """Plan of `bounded`, for an equal candidate: E d = 0 and E d^2 = `v`, by default the `v0` that the bet believes.
+
+    Nine in ten of its losses are +-sqrt(v)/3 and one is +-3 sqrt(v), as uneven as those of a Brier score.
+    Raises ValueError for arguments outside (0, 1).
+    """
+    check_fraction("margin", margin)
+    v, bet = check_fraction("v", v0 if v is None else v), FlipBet(v0=v0)
+    large = min(1.0, 3 * math.sqrt(v))
+    often = 0.9 * v / large**2
+    small = math.sqrt(0.1 * v / (1 - often))
+    losses, shares = np.array([large, -large, small, -small]), np.array([often, often, 1 - often, 1 - often]) / 2
+
+    def ends(draw: np.random.Generator, batch: int, batches: int) -> Floats:
+        counts = draw.multinomial(batch, shares, (PATHS // 2, batches))
+        stakes = predicted_bets(counts.sum(-1), counts @ losses**2, margin, bet)
+        wealth = np.cumsum(log_gains(losses, counts, margin, stakes), axis=-1)
+        return _first(wealth >= pass_threshold(alpha), batch)
+
+    return _planned(have, _brownian_items(alpha, margin, v), ends)
+
+
+def planned_locked(population: int, alpha: float, margin: float, flip_rate: float) -> Planned:
+    """Plan of `locked`, for a candidate that is equal in general: its net loss on this very set is chance too.
+
+    `needed` is the number of items of this set that have to be seen or, if its power is too small, the size of a set
+    that would do. Raises ValueError for a population below 1 or alpha or margin outside (0, 1).
+    """
+    locked.allowed_loss(population, margin)  # refuses what cannot be judged
+    bet = replace(locked.LOCKED_1, v0=min(max(flip_rate, 1e-6), 1 - 1e-6))
+    shares, draw = np.array([flip_rate / 2, flip_rate / 2, 1 - flip_rate, 0]), np.random.default_rng(0)
+
+    def ends(size: int) -> Floats:
+        batch = _batch(size)
+        counts = draw.multinomial(batch, shares, (PATHS // 4, -(-size // batch)))
+        counts[:, -1] = draw.multinomial(size - batch * (counts.shape[1] - 1), shares, len(counts))
+        wealth = locked.log_wealth_path(counts, size, margin, replace(bet, batch=batch))
+        return np.minimum(
+            _first(wealth >= pass_threshold(alpha), batch), np.where(wealth[:, -1] == np.inf, size, np.inf)
+        )
+
+    times, size = ends(population), population
+    power = float(np.isfinite(times).mean())
+    while math.isinf(needed := float(np.quantile(times, TARGET_POWER, method="inverted_cdf"))):
+        size = math.ceil(1.25 * size)
+        times = np.where(np.isfinite(ends(size)), size, np.inf)
+    return Planned(int(needed), power)
+
+
+def planned_ratio(
+    have: int,
+    alpha: float,
+    margin: float,
+    metric: ratio.RatioMetric,
+    prevalence: float,
+    flip_rate: float,
+    quality: float = 0.9,
+) -> Planned:
+    """Plan of `ratio` for precision, F-beta or Jaccard (8 kinds of item), for an equal candidate.
+
+    `prevalence` is the share of items whose label is positive, `quality` the recall and precision of both models; a
+    quarter of the flips falls on each of the four ways to disagree, as far as there are errors enough.
+    Raises ValueError for shares outside (0, 1) or a metric that does not count 8 kinds.
+    """
+    if len(metric.rows) != 8:
+        raise ValueError(f"only metrics of 8 kinds of item can be planned, this one has {len(metric.rows)}")
+    for name, share in (("prevalence", prevalence), ("quality", quality)):
+        check_fraction(name, share)
+    wrong = (1 - quality) * prevalence
+    moved = min(flip_rate / 4, wrong / 2)
+    kinds = (1 - prevalence - wrong, 0, 0, wrong, wrong, 0, 0, quality * prevalence)
+    shares = np.clip(np.array(kinds) + moved * np.array([-1, 1, 1, -1, -1, 1, 1, -1]), 0, None)
+    shares /= shares.sum()
+    theta = ratio.ratio_estimates(metric, shares)[0] or 0.0
+
+    def ends(draw: np.random.Generator, batch: int, batches: int) -> Floats:
+        totals = np.cumsum(draw.multinomial(batch * 8, shares, (RATIO_PATHS, batches // 8)), axis=1)
+        # Wealth at the true ratio is no less than the evidence: only where that suffices the whole is worked out.
+        near = ratio.profile(metric, totals, margin, theta) >= pass_threshold(alpha)
+        passed = np.zeros_like(near)
+        for look in range(near.shape[1]):
+            tried = near[:, look] & ~passed.any(1)
+            passed[tried, look] = ratio.log_e(metric, totals[tried, look], margin) >= pass_threshold(alpha)
+        return _first(passed, batch * 8)
+
+    spread = 4 * moved / (prevalence * max(quality, 0.5))  # of a said positive, about
+    return _planned(have, _brownian_items(alpha, margin, spread) / prevalence, ends)
+
+
+def _brownian_items(alpha: float, margin: float, v: float) -> float:
+    """Twice the items of the formula, and never fewer than twice what luck alone needs: where a simulation starts."""
+    least = items_without_a_flip(alpha, margin)
+    return 2 * max(least, pass_time_quantile(TARGET_POWER, alpha) * v / margin**2)
+
+
+def _planned(have: int, horizon: float, ends: Callable[[np.random.Generator, int, int], Floats]) -> Planned:
+    """From `ends(generator, items a batch, batches)`: items to a pass of many runs, inf = none within them."""
+
+    def run(items: float) -> Floats:
+        batch = _batch(math.ceil(items))
+        return ends(np.random.default_rng(0), batch, -(-math.ceil(items) // batch))
+
+    times = run(horizon)
+    while math.isinf(needed := float(np.quantile(times, TARGET_POWER, method="inverted_cdf"))) and horizon < LONGEST:
+        horizon *= 2
+        times = run(horizon)
+    if horizon > 4 * needed or have > horizon:  # look closer, or further, but never beyond four times what is needed
+        times = run(min(max(have, 2 * needed), 4 * needed))
+    needed = min(float(np.quantile(times, TARGET_POWER, method="inverted_cdf")), LONGEST)
+    return Planned(int(needed), float((times <= have).mean()))
+
+
+def _batch(items: int) -> int:
+    return 8 * -(-items // (8 * LOOKS))
+
+
+def _first(passed: npt.NDArray[np.bool_], batch: int) -> Floats:
+    """Items (paths,) at the first look that passed (paths, looks), inf = none."""
+    return np.where(passed.any(-1), (passed.argmax(-1) + 1.0) * batch, np.inf)
 
 
 def _normal(z: float) -> float:
