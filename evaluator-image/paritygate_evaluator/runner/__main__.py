@@ -8,13 +8,14 @@ import json
 import os
 import socket
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..layout import Layout
 from ..terminate import end_on_terminate
 from .cores import usable_cores
-from .items import Array, InputsError, load_inputs
+from .items import InputsError, Rows, load_inputs
 from .runtime import Options
 from .supervisor import ROLES, Supervisor
 
@@ -44,7 +45,7 @@ def main() -> int:
         print(f"environment variable {CONFIGURATION}: {error!r}", file=sys.stderr)
         return EXIT_ERROR
     listener = _listen(layout.socket)
-    items: dict[str, Array] = {}
+    items: Mapping[str, Rows] = {}
     counts: tuple[int, ...] = ()
     inputs_error = ""
     try:

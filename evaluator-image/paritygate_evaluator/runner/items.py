@@ -1,29 +1,30 @@
 """The inputs of the packs: one array a model input, first axis = items."""
 
-import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from .npz_rows import npz_rows
+from .parquet_rows import parquet_rows
+from .rows import BLOCK, InputsError, RowFile, Rows, Segment, Spool
+
+IN_MEMORY = 64 << 20
+"""Bytes. Inputs up to here are read whole, once, before the fork that shares them: rows then cost a third."""
+
+__all__ = ["InputsError", "Rows", "load_inputs"]
 
 
-class InputsError(Exception):
-    """The inputs can't be used. The message names the file, the array and what to do."""
-
-
-def load_inputs(folders: Sequence[Path], most_bytes: int) -> tuple[dict[str, Array], tuple[int, ...]]:
+def load_inputs(
+    folders: Sequence[Path], most_bytes: int, in_memory: int = IN_MEMORY
+) -> tuple[Mapping[str, Rows], tuple[int, ...]]:
     """All items of all packs, one pack after the other: arrays by name, and how many items each pack has.
 
+    A pack may unpack to `most_bytes`; together they stay on the disk when they are larger than `in_memory`.
     Raises InputsError.
     """
-    packs = [_load(_only_file(folder), most_bytes) for folder in folders]
+    packs = [_open(_only_file(folder), most_bytes) for folder in folders]
     counts = tuple(len(next(iter(pack.values()))) for pack in packs)
-    if len(packs) == 1:
-        return packs[0], counts
     first = packs[0]
     for number, pack in enumerate(packs[1:], start=2):
         if _schema(pack) != _schema(first):
@@ -31,7 +32,10 @@ def load_inputs(folders: Sequence[Path], most_bytes: int) -> tuple[dict[str, Arr
                 f"pack {number} has other inputs ({_listed(pack)}) than pack 1 ({_listed(first)}): packs that are "
                 "judged together must have the same names, types and shapes"
             )
-    return {name: np.concatenate([pack[name] for pack in packs]) for name in first}, counts
+    items = {name: _joined(name, [pack[name] for pack in packs]) for name in first}
+    if sum(rows.nbytes for rows in items.values()) <= in_memory:
+        return {name: rows.loaded() for name, rows in items.items()}, counts
+    return items, counts
 
 
 def _only_file(folder: Path) -> Path:
@@ -41,81 +45,47 @@ def _only_file(folder: Path) -> Path:
     return files[0]
 
 
-def _load(file: Path, most_bytes: int) -> dict[str, Array]:
+def _open(file: Path, most_bytes: int) -> dict[str, RowFile]:
     if file.suffix == ".npz":
-        arrays = _load_npz(file, most_bytes)
+        arrays = npz_rows(file, most_bytes)
     elif file.suffix in (".parquet", ".pq"):
-        arrays = _load_parquet(file, most_bytes)
+        arrays = parquet_rows(file, most_bytes)
     else:
         raise InputsError(f"{file.name}: inputs are .npz or .parquet, this ends in {file.suffix or 'nothing'!r}")
     if not arrays:
         raise InputsError(f"{file.name} holds no array; write one a model input")
-    lengths = {name: len(array) if array.ndim else 0 for name, array in arrays.items()}
+    lengths = {name: len(array) for name, array in arrays.items()}
     if len(set(lengths.values())) > 1:
         raise InputsError(f"{file.name}: the arrays differ in items (first axis): {lengths}")
     if not next(iter(lengths.values())):
         raise InputsError(f"{file.name} holds no items; a pack needs at least one")
-    return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    if hollow := [name for name, array in arrays.items() if not array.nbytes]:
+        raise InputsError(f"{file.name}: the items of array {hollow[0]!r} hold nothing: {arrays[hollow[0]].shape}")
+    return arrays
 
 
-def _load_npz(file: Path, most_bytes: int) -> dict[str, Array]:
-    try:
-        with zipfile.ZipFile(file) as archive:
-            size = sum(entry.file_size for entry in archive.infolist())
-        if size > most_bytes:
-            raise InputsError(f"{file.name} unpacks to {size:,} bytes, at most {most_bytes:,} are taken")
-        # Never pickle: an array of objects would be code.
-        with np.load(file, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
-    except (zipfile.BadZipFile, ValueError, OSError, EOFError) as error:
-        raise InputsError(f"{file.name} is not a readable .npz of plain arrays: {error}") from error
+def _joined(name: str, packs: Sequence[RowFile]) -> RowFile:
+    """One after the other. Text is as wide as the longest of any pack: only then a row has one length."""
+    widest = max((rows.dtype for rows in packs), key=lambda dtype: dtype.itemsize)
+    segments: list[Segment] = []
+    for rows in packs:
+        segments += (rows if rows.dtype == widest else _widened(name, rows, widest)).segments()
+    return RowFile(widest, packs[0].shape[1:], segments)
 
 
-def _load_parquet(file: Path, most_bytes: int) -> dict[str, Array]:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    try:
-        table = parquet.read_table(file)
-    except (pa.ArrowException, OSError) as error:
-        raise InputsError(f"{file.name} is not a readable Parquet file: {error}") from error
-    if table.nbytes > most_bytes:
-        raise InputsError(f"{file.name} unpacks to {table.nbytes:,} bytes, at most {most_bytes:,} are taken")
-    return {name: _column(file.name, name, table.column(name)) for name in table.column_names}
+def _widened(name: str, rows: RowFile, dtype: np.dtype[np.str_]) -> RowFile:
+    spool = Spool(f"array {name!r}")
+    step = max(1, BLOCK * len(rows) // max(1, rows.nbytes))
+    for start in range(0, len(rows), step):
+        spool.write(rows.take(np.arange(start, min(start + step, len(rows)))).astype(dtype))
+    return spool.rows(dtype, rows.shape[1:], len(rows))
 
 
-def _column(file: str, name: str, column: Any) -> Array:
-    if column.null_count:
-        raise InputsError(f"{file}: column {name!r} has {column.null_count} empty cells; every item needs a value")
-    import pyarrow as pa
-
-    shape: list[int] = [len(column)]
-    values = column.combine_chunks()
-    while (
-        pa.types.is_list(values.type) or pa.types.is_large_list(values.type) or pa.types.is_fixed_size_list(values.type)
-    ):
-        flat = values.flatten()
-        if len(values) == 0 or len(flat) % len(values) or _ragged(values):
-            raise InputsError(f"{file}: the lists of column {name!r} differ in length; an input has one shape")
-        shape.append(len(flat) // len(values))
-        values = flat
-    array = values.to_numpy(zero_copy_only=False)
-    if array.dtype.kind == "O":
-        if not pa.types.is_string(values.type) and not pa.types.is_large_string(values.type):
-            raise InputsError(f"{file}: column {name!r} is of type {values.type}; write numbers, text or lists of them")
-        array = array.astype(str)
-    result: Array = array.reshape(shape)
-    return result
+def _schema(pack: Mapping[str, RowFile]) -> dict[str, tuple[str, tuple[int, ...]]]:
+    return {
+        name: ("U" if rows.dtype.kind == "U" else rows.dtype.str, rows.shape[1:]) for name, rows in sorted(pack.items())
+    }
 
 
-def _ragged(values: Any) -> bool:
-    lengths = values.value_lengths().to_numpy(zero_copy_only=False)
-    return bool((lengths != lengths[0]).any())
-
-
-def _schema(pack: dict[str, Array]) -> dict[str, tuple[str, tuple[int, ...]]]:
-    return {name: (array.dtype.str, array.shape[1:]) for name, array in sorted(pack.items())}
-
-
-def _listed(pack: dict[str, Array]) -> str:
-    return ", ".join(f"{name} {array.dtype}{list(array.shape[1:])}" for name, array in pack.items())
+def _listed(pack: Mapping[str, RowFile]) -> str:
+    return ", ".join(f"{name} {rows.dtype}{list(rows.shape[1:])}" for name, rows in pack.items())

@@ -8,14 +8,16 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from ..wire import Array, Frame, WireError, receive, send
-from .runtime import Indices, LoadedModel, ModelRefusedError, Options, OutputShapeError, RunFailedError, rows, runtime
+from .perturb import Perturbation, perturbed
+from .rows import RowFile, Rows
+from .runtime import Indices, LoadedModel, ModelRefusedError, Options, OutputShapeError, RunFailedError, runtime
 
-GO = b"g"
+GO, STOP = b"g", b"s"
 NANOSECONDS = 8
 """Bytes of one answer to GO: ns as a little-endian unsigned integer."""
 
@@ -27,15 +29,18 @@ _TRIAL, _TRIAL_CALLS, _LONGEST_TRIAL = 0.01, 50, 0.06
 _LONGEST_BATCH = 0.25
 """Seconds. Beyond this a larger batch gains nothing but memory."""
 
+LAYERS_BYTES, MOST_LAYERS, _LONGEST_NAME = 32 << 20, 1000, 200
+"""What of a model's intermediate tensors travels, at most."""
+
 
 class ModelProcess:
     """Answers the supervisor's frames, one at a time."""
 
-    def __init__(self, sock: socket.socket, items: Mapping[str, Array], folder: Path, name: str, options: Options):
+    def __init__(self, sock: socket.socket, items: Mapping[str, Rows], folder: Path, name: str, options: Options):
         self._sock, self._items, self._folder, self._runtime, self._options = sock, items, folder, name, options
         self._at_start = _peak_memory()
         self._model: LoadedModel | None = None
-        self._feeds: dict[str, Array] = {}
+        self._feeds: dict[str, Rows] = {}
 
     def serve(self) -> None:
         """Until the supervisor closes the connection."""
@@ -61,9 +66,13 @@ class ModelProcess:
             case {"verb": "sweep", "sizes": list(sizes)}:
                 return {"seconds": self._sweep(sizes)}, []
             case {"verb": "outputs", "batch": int(batch)}:
-                return {}, list(self._loaded.run(self._feeds, self._checked(frame.arrays[0]), batch))
-            case {"verb": "time"}:
-                return self._time(self._checked(frame.arrays[0])), []
+                feeds = self._disturbed(frame.header.get("perturbation"))
+                return {}, list(self._loaded.run(feeds, self._checked(frame.arrays[0]), batch))
+            case {"verb": "time", "size": int(size)}:
+                return self._time(self._checked(frame.arrays[0]), size), []
+            case {"verb": "layers"}:
+                layers = self._layers(self._checked(frame.arrays[0]))
+                return {"names": list(layers)}, list(layers.values())
             case {"verb": "memory"}:
                 return {"bytes": max(_peak_memory() - self._at_start, 1)}, []
         raise RunFailedError(f"the runner does not know the request {frame.header}")
@@ -75,7 +84,16 @@ class ModelProcess:
         return self._model
 
     def _rows(self, indices: Indices) -> dict[str, Array]:
-        return rows(self._feeds, indices)
+        return {name: rows.take(indices, axis=0) for name, rows in self._feeds.items()}
+
+    def _disturbed(self, perturbation: object) -> Mapping[str, Array]:
+        """What a runtime takes rows of. A cast, because `RowFile` and `Perturbed` are arrays to `np.take` only."""
+        if perturbation is None:
+            return cast(Mapping[str, Array], self._feeds)
+        try:
+            return cast(Mapping[str, Array], perturbed(self._feeds, Perturbation.parse(perturbation)))
+        except ValueError as error:
+            raise RunFailedError(str(error)) from error
 
     def _checked(self, indices: Array) -> Indices:
         count = len(next(iter(self._items.values())))
@@ -87,15 +105,16 @@ class ModelProcess:
 
     def _load(self) -> dict[str, Any]:
         engine = runtime(self._runtime)
-        started = time.perf_counter()
+        started = time.perf_counter_ns()
         self._model = engine.load(self._folder, self._options)
+        took = time.perf_counter_ns() - started
         self._feeds = shaped(self._items, self._model)
         return {
             "inputs": [port.dump() for port in self._model.inputs],
             "outputs": [port.dump() for port in self._model.outputs],
             "provider": self._model.provider,
             "runtime": engine.version(),
-            "seconds": time.perf_counter() - started,
+            "nanoseconds": took,
         }
 
     def _sweep(self, sizes: list[int]) -> dict[str, float]:
@@ -114,25 +133,51 @@ class ModelProcess:
                 break
         return seconds
 
-    def _time(self, indices: Array) -> dict[str, Any]:
-        """Run single items one by one, each when told to, and answer each with its ns."""
-        first = self._rows(indices[:1])
-        buffers = {name: array.copy() for name, array in first.items()}
+    def _time(self, indices: Indices, size: int) -> dict[str, Any]:
+        """Run `size` items at once, each time told to, and answer each time with its ns."""
+        if size < 1 or len(indices) % size:
+            raise RunFailedError(f"the runner was asked to time {len(indices)} items {size} at a time")
+        for rows in self._feeds.values():
+            if isinstance(rows, RowFile):
+                # A wait for the disk between two timed calls would cool the caches of one model and not the other.
+                rows.prefetch(indices)
+        buffers = self._rows(indices[:size])
         call = self._loaded.bound(buffers)
         settle = _nanoseconds(call) < SETTLING
         send(self._sock, {"ready": True})
-        for at in range(len(indices)):
-            if self._sock.recv(1) != GO:
+        for at in range(0, len(indices), size):
+            told = self._sock.recv(1)
+            if told == STOP:
+                break
+            if told != GO:
                 raise SystemExit(0)
-            for name, array in self._rows(indices[at : at + 1]).items():
-                np.copyto(buffers[name], array)
+            for name, rows in self._feeds.items():
+                rows.take(indices[at : at + size], axis=0, out=buffers[name], mode="clip")
             if settle:
                 call()
             self._sock.sendall(_nanoseconds(call).to_bytes(NANOSECONDS, "little"))
         return {"done": len(indices)}
 
+    def _layers(self, indices: Indices) -> dict[str, Array]:
+        """Tensors between inputs and outputs in the model's order; empty when the runtime can't tell them.
 
-def shaped(items: Mapping[str, Array], model: LoadedModel) -> dict[str, Array]:
+        Of fewer items from the front where those of all would be too large.
+        """
+        intermediate = getattr(self._loaded, "intermediate", None)
+        if intermediate is None:
+            return {}
+        tensors: Mapping[str, Array] = intermediate(self._rows(indices), LAYERS_BYTES)
+        kept: dict[str, Array] = {}
+        room = LAYERS_BYTES
+        for name, array in tensors.items():
+            fits = array.nbytes <= room and len(kept) < MOST_LAYERS and len(name) <= _LONGEST_NAME
+            if fits and array.dtype.kind in "biuf":
+                kept[name] = array
+                room -= array.nbytes
+        return kept
+
+
+def shaped(items: Mapping[str, Rows], model: LoadedModel) -> dict[str, Rows]:
     """What the model takes of the items: a plain column for an input of shape (items, 1) gets its second axis."""
     return {
         port.name: items[port.name].reshape(-1, 1)
@@ -143,7 +188,7 @@ def shaped(items: Mapping[str, Array], model: LoadedModel) -> dict[str, Array]:
     }
 
 
-def run_forked(sock: socket.socket, items: Mapping[str, Array], folder: Path, name: str, options: Options) -> None:
+def run_forked(sock: socket.socket, items: Mapping[str, Rows], folder: Path, name: str, options: Options) -> None:
     """The life of the forked process; never returns."""
     status = 1
     try:

@@ -10,13 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..wire import Array, Frame, WireError, receive, send
-from .model_process import GO, NANOSECONDS, run_forked
-from .runtime import Options
+from .item_statistics import item_statistics
+from .model_process import GO, NANOSECONDS, STOP, run_forked
+from .rows import Rows
+from .runtime import Options, RunFailedError
 
 ROLES = ("baseline", "candidate")
 BATCHES = (1, 8, 32, 128)
+
+MOST_RELOADS, MOST_TIMED_ITEMS, MOST_LAYER_ITEMS = 100, 1 << 22, 8
+
+Answer = tuple[Mapping[str, Any], Sequence[Array]]
 
 
 class ModelLostError(Exception):
@@ -72,7 +79,7 @@ class Supervisor:
 
     sock: socket.socket
     models: Mapping[str, Path]
-    items: Mapping[str, Array]
+    items: Mapping[str, Rows]
     counts: tuple[int, ...]
     inputs_error: str
     runtime: str
@@ -95,29 +102,50 @@ class Supervisor:
             for turn in self._turns.values():
                 turn.end()
 
-    def _answer(self, frame: Frame) -> tuple[Mapping[str, Any], Sequence[Array]]:
-        role = str(frame.header.get("model", ""))
+    def _answer(self, frame: Frame) -> Answer:
         try:
-            match frame.header:
-                case {"verb": "inputs"}:
-                    return self._inputs(), ()
-                case {"verb": "load", "model": str()} if role in ROLES and role not in self._turns:
-                    turn = self._start(role)
-                    loaded = turn.ask({"verb": "load"}).header
-                    turn.ports = loaded.get("inputs", ())
-                    return loaded, ()
-                case {"verb": "batch"}:
-                    return self._batch(), ()
-                case {"verb": "outputs", "model": str(), "batch": int(batch)} if role in self._turns:
-                    answer = self._turns[role].ask({"verb": "outputs", "batch": batch}, frame.arrays)
-                    return answer.header, answer.arrays
-                case {"verb": "latency", "second": str(role)} if role in self._turns:
-                    return self._latency(role, frame.arrays[0], frame.arrays[1])
-                case {"verb": "memory"}:
-                    return {r: t.ask({"verb": "memory"}).header.get("bytes", 0) for r, t in self._turns.items()}, ()
+            return self._about_one(frame) or self._about_all(frame) or _unknown(frame)
         except ModelLostError as error:
             return {"error": "Lost", "message": str(error)}, ()
-        return {"error": "RunFailed", "message": f"the runner does not know the request {dict(frame.header)}"}, ()
+        except RunFailedError as error:
+            return {"error": "RunFailed", "message": str(error)}, ()
+
+    def _about_one(self, frame: Frame) -> Answer | None:
+        """The answer to a request that names a model."""
+        role = str(frame.header.get("model", ""))
+        match frame.header:
+            case {"verb": "load"} if role in ROLES and role not in self._turns:
+                turn = self._turns[role] = self._fork(role)
+                loaded = turn.ask({"verb": "load"}).header
+                turn.ports = loaded.get("inputs", ())
+                return loaded, ()
+            case {"verb": "reload", "times": int(times)} if role in ROLES and 0 < times <= MOST_RELOADS:
+                return self._reload(role, times)
+            case {"verb": "outputs", "batch": int(batch)} if role in self._turns:
+                asked = {"verb": "outputs", "batch": batch, "perturbation": frame.header.get("perturbation")}
+                answer = self._turns[role].ask(asked, frame.arrays)
+                return answer.header, answer.arrays
+        return None
+
+    def _about_all(self, frame: Frame) -> Answer | None:
+        """The answer to a request that is about the items, or about both models."""
+        loaded = len(self._turns) == len(ROLES)
+        match frame.header:
+            case {"verb": "inputs"}:
+                return self._inputs(), ()
+            case {"verb": "statistics"} if not self.inputs_error:
+                return {}, item_statistics(self.items)
+            case {"verb": "batch"}:
+                return self._batch(), ()
+            case {"verb": "latency", "second": str(second)} if second in self._turns and "baseline" in self._turns:
+                return self._latency(second, frame.arrays[0], frame.arrays[1])
+            case {"verb": "throughput", "size": int(size), "calls": int(calls)} if loaded:
+                return self._throughput(size, calls)
+            case {"verb": "layers"} if loaded and len(frame.arrays[0]) <= MOST_LAYER_ITEMS:
+                return self._layers(frame.arrays[0])
+            case {"verb": "memory"}:
+                return {r: t.ask({"verb": "memory"}).header.get("bytes", 0) for r, t in self._turns.items()}, ()
+        return None
 
     def _inputs(self) -> dict[str, Any]:
         if self.inputs_error:
@@ -127,8 +155,8 @@ class Supervisor:
         ]
         return {"counts": list(self.counts), "inputs": arrays, "threads": self.options.threads}
 
-    def _start(self, role: str) -> Turn:
-        """Fork: the inputs are in memory once, shared. Nothing here has loaded a runtime or started a thread yet."""
+    def _fork(self, role: str) -> Turn:
+        """A process for a model; the inputs are shared. Nothing here has loaded a runtime or started a thread yet."""
         ours, theirs = socket.socketpair()
         pid = os.fork()
         if pid == 0:
@@ -137,9 +165,21 @@ class Supervisor:
                 inherited.close()
             run_forked(theirs, self.items, self.models[role], self.runtime, self.options)
         theirs.close()
-        turn = Turn(role, pid, ours)
-        self._turns[role] = turn
-        return turn
+        return Turn(role, pid, ours)
+
+    def _reload(self, role: str, times: int) -> Answer:
+        """ns of loading a model in processes that have not loaded anything before, its files read a moment ago."""
+        took = np.zeros(times, np.int64)
+        for at in range(times):
+            turn = self._fork(role)
+            try:
+                answer = turn.ask({"verb": "load"}).header
+            finally:
+                turn.end()
+            if "error" in answer:
+                return {**answer, "model": role}, ()
+            took[at] = answer["nanoseconds"]
+        return {}, [took]
 
     def _batch(self) -> dict[str, Any]:
         """The batch size with the fewest seconds an item for both models together."""
@@ -156,23 +196,67 @@ class Supervisor:
         best = min(tried, key=total.__getitem__)
         return {"batch": best, "seconds": total[best]}
 
-    def _latency(self, second: str, swapped: Array, indices: Array) -> tuple[Mapping[str, Any], Sequence[Array]]:
+    def _latency(self, second: str, swapped: Array, indices: Array) -> Answer:
         """Blocks of four calls, ABBA or (swapped) BAAB: A the baseline, B `second`; (blocks, 2) items, one a pair."""
-        first, other = self._turns["baseline"], self._turns[second]
-        both = (first,) if first is other else (first, other)
-        with _one_core([turn.pid for turn in both]):
-            for turn in both:
-                places = np.repeat(indices, 2, axis=1) if first is other else indices
-                answer = turn.ask({"verb": "time"}, [places.reshape(-1)]).header
-                if "error" in answer:
-                    return {**answer, "model": turn.role}, ()
-            times = np.zeros((len(swapped), 4), np.int64)
-            for block, is_swapped in enumerate(swapped):
-                for place in (2, 0, 1, 3) if is_swapped else (0, 2, 3, 1):
-                    times[block, place] = _timed(first if place < 2 else other)
-            for turn in both:
-                turn.finish()
+        places = {"baseline": indices, second: indices}
+        if second == "baseline":
+            places = {second: np.repeat(indices, 2, axis=1)}
+        order = [place for is_swapped in swapped for place in ((2, 0, 1, 3) if is_swapped else (0, 2, 3, 1))]
+        error, took = self._series(places, 1, ["baseline" if place < 2 else second for place in order])
+        if error:
+            return error, ()
+        times = np.zeros((len(swapped), 4), np.int64)
+        times[np.repeat(np.arange(len(swapped)), 4), order] = took
         return {}, [times]
+
+    def _throughput(self, size: int, calls: int) -> Answer:
+        """ns of calls of `size` items each, (calls, 2): both models on the same items, AB, BA, AB and so on."""
+        if size < 1 or calls < 1 or size * calls > MOST_TIMED_ITEMS:
+            raise RunFailedError(f"the runner was asked for {calls} calls of {size} items")
+        indices = np.arange(size * calls, dtype=np.int64) % len(next(iter(self.items.values())))
+        order = [role for call in range(calls) for role in (ROLES if call % 2 == 0 else ROLES[::-1])]
+        error, took = self._series(dict.fromkeys(ROLES, indices), size, order)
+        if error:
+            return error, ()
+        times = took.reshape(calls, 2)
+        times[1::2] = times[1::2, ::-1]
+        return {}, [times]
+
+    def _series(
+        self, places: Mapping[str, Array], size: int, order: Sequence[str]
+    ) -> tuple[Mapping[str, Any], npt.NDArray[np.int64]]:
+        """Timed calls of `size` items in this order of models, each on its `places`; an error, or the ns of each."""
+        turns = {role: self._turns[role] for role in places}
+        started: list[Turn] = []
+        with _one_core([turn.pid for turn in turns.values()]):
+            for role, turn in turns.items():
+                answer = turn.ask({"verb": "time", "size": size}, [places[role].reshape(-1)]).header
+                if "error" in answer:
+                    for waiting in started:
+                        waiting.sock.sendall(STOP)
+                        waiting.finish()
+                    return {**answer, "model": role}, np.zeros(0, np.int64)
+                started.append(turn)
+            took = np.array([_timed(turns[role]) for role in order], np.int64)
+            for turn in turns.values():
+                turn.finish()
+        return {}, took
+
+    def _layers(self, indices: Array) -> Answer:
+        """What is between inputs and outputs: names by model, then the baseline's tensors and the candidate's."""
+        names: dict[str, Any] = {}
+        tensors: list[Array] = []
+        for role in ROLES:
+            answer = self._turns[role].ask({"verb": "layers"}, [indices])
+            if "error" in answer.header:
+                return {**answer.header, "model": role}, ()
+            names[role] = answer.header["names"]
+            tensors += answer.arrays
+        return {"names": names}, tensors
+
+
+def _unknown(frame: Frame) -> Answer:
+    return {"error": "RunFailed", "message": f"the runner can't answer the request {str(dict(frame.header))[:300]}"}, ()
 
 
 @contextlib.contextmanager
