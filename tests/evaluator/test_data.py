@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from paritygate_evaluator.ending import EvaluatorError
 from paritygate_evaluator.referee.client import Port
-from paritygate_evaluator.referee.labels import read_label_file, together
+from paritygate_evaluator.referee.labels import Column, Ids, read_label_file, together
 from paritygate_evaluator.referee.scoring import ClassificationScorer
 from paritygate_evaluator.runner.items import InputsError, load_inputs
 from pyarrow import parquet
@@ -81,16 +83,59 @@ def test_bad_files(tmp_path: Path) -> None:
 def test_parquet_labels_are_read_as_text(tmp_path: Path) -> None:
     parquet.write_table(pa.table({"id": [7, 8], "label": [1, 0], "band": ["x", "y"]}), tmp_path / "l.parquet")
     labels = read_label_file(tmp_path / "l.parquet", "core", ("band",))
-    assert (labels.ids, labels.labels, labels.columns) == (("7", "8"), ("1", "0"), {"band": ("x", "y")})
+    assert (labels.ids, labels.labels, labels.columns["band"]) == (("7", "8"), ("1", "0"), ("x", "y"))
 
 
 def test_labels_of_several_packs_keep_their_ids_apart(tmp_path: Path) -> None:
-    (tmp_path / "l.csv").write_text("id,label,band\n1,0,x\n")
-    one = read_label_file(tmp_path / "l.csv", "core", ("band",))
-    both = together([("core", one), ("more", one)])
-    assert both.ids == ("core/1", "more/1")
-    assert both.counts == (1, 1)
-    assert both.columns == {"band": ("x", "x")}
+    (tmp_path / "l.csv").write_text("id,label,band,only here\n1,0,x,y\n2,1,z,y\n")
+    one = read_label_file(tmp_path / "l.csv", "core", ("band", "only here"))
+    (tmp_path / "l.csv").write_text("id,label,band\n1,1,z\n")
+    both = together([("core", one), ("more", read_label_file(tmp_path / "l.csv", "more", ("band",)))])
+    assert both.ids == ("core/1", "core/2", "more/1")
+    assert both.counts == (2, 1)
+    assert both.labels == ("0", "1", "1")
+    assert both.columns == {"band": ("x", "z", "z"), "pack": ("core", "core", "more")}
+
+
+def test_every_item_says_which_pack_it_is_from(tmp_path: Path) -> None:
+    (tmp_path / "l.csv").write_text("id,label\n1,0\n2,0\n")
+    assert read_label_file(tmp_path / "l.csv", "core", ()).columns == {"pack": ("core", "core")}
+    with pytest.raises(EvaluatorError, match="'pack' is no slice column to declare"):
+        read_label_file(tmp_path / "l.csv", "core", ("band", "pack"))
+
+
+def test_a_column_is_its_distinct_texts_and_a_number_an_item() -> None:
+    column = Column.of(["b", "a", "b", "b"])
+    assert (column.values, column.codes.tolist()) == (("b", "a"), [0, 1, 0, 0])
+    assert (list(column), column[1], column[-1], column[1:3], len(column)) == (list("babb"), "a", "b", ("a", "b"), 4)
+    with pytest.raises(IndexError):
+        column[4]
+
+
+@given(st.lists(st.text(max_size=5), max_size=30))
+def test_columns_and_ids_are_the_texts_they_were_made_of(texts: list[str]) -> None:
+    for kept in (Column.of(texts), Ids.of(texts)):
+        assert kept == texts
+        assert [kept[k] for k in range(-len(texts), len(texts))] == 2 * texts
+
+
+def test_the_first_repetition_is_named_with_both_rows(tmp_path: Path) -> None:
+    (tmp_path / "l.csv").write_text("id,label\n" + "".join(f"{k % 40},0\n" for k in range(100)))
+    with pytest.raises(EvaluatorError, match="row 42: id '0' was already in row 2;"):
+        read_label_file(tmp_path / "l.csv", "core", ())
+
+
+def test_many_labels_are_read_in_pieces(tmp_path: Path) -> None:
+    count = 40_000
+    table = pa.table({"id": list(range(count)), "label": [k % 3 for k in range(count)]})
+    parquet.write_table(table, tmp_path / "l.parquet")
+    labels = read_label_file(tmp_path / "l.parquet", "core", ())
+    assert labels.ids == [str(k) for k in range(count)]
+    assert labels.labels.codes.tolist() == [k % 3 for k in range(count)]
+    table = table.set_column(0, "id", pa.array([*range(count - 1), None]))
+    parquet.write_table(table, tmp_path / "l.parquet")
+    with pytest.raises(EvaluatorError, match=f"row {count}: column 'id' is empty"):
+        read_label_file(tmp_path / "l.parquet", "core", ())
 
 
 BAD_LABELS = [
@@ -98,6 +143,9 @@ BAD_LABELS = [
     ("open quote", b'id,label\n1,"0\n', "not a readable CSV"),
     ("column twice", b"id,label,label\n1,0,0\n", "'label' is there twice"),
     ("escape codes", b"id,label\n\x1b[31m,0\n", "printable"),
+    ("empty label", b"id,label\n1,0\n2,\n", "row 3: column 'label' is empty"),
+    ("no rows", b"id,label\n", "no items"),
+    ("too few cells", b"id,label\n1,0\n2\n", "row 3: 1 cells where the header has 2"),
     ("long id", b"id,label\n" + b"x" * 300 + b",0\n", "more than 200"),
 ]
 

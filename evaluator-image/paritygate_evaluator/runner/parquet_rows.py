@@ -67,7 +67,7 @@ class _Conversion:
             if pa.types.is_string(kind) or pa.types.is_large_string(kind):
                 widths[name] = 1
                 for block in self._blocks(4096, columns=[name]):
-                    values = block.column(0)
+                    values = block.column(name)
                     while _is_list(values.type):
                         values = values.flatten()
                     widths[name] = max(widths[name], compute.max(compute.utf8_length(values)).as_py() or 0)
@@ -75,7 +75,7 @@ class _Conversion:
 
     def _array(self, name: str, values: Any, widths: dict[str, int]) -> Array:
         if values.null_count:
-            empty = sum(block.column(0).null_count for block in self._blocks(4096, columns=[name]))
+            empty = sum(block.column(name).null_count for block in self._blocks(4096, columns=[name]))
             raise InputsError(f"{self._file}: column {name!r} has {empty} empty cells; every item needs a value")
         shape: list[int] = [len(values)]
         while _is_list(values.type):
