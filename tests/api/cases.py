@@ -156,6 +156,14 @@ def _gate(**fields: Any) -> Mapping[str, Any]:
     return {"gates": [{"name": "x", "metric": "Accuracy", **fields}]}
 
 
+def _slices(*columns: Mapping[str, Any], **spec: Any) -> Mapping[str, Any]:
+    return {"slices": list(columns), **spec}
+
+
+def _perturbed(kind: str, strength: str) -> Mapping[str, Any]:
+    return {"perturbations": [{"name": "x", "kind": kind, "strength": strength}]}
+
+
 def _limits(**limits: Any) -> Mapping[str, Any]:
     return {"resources": {"limits": limits}}
 
@@ -166,7 +174,12 @@ def _release(mode: str, *percents: int) -> Mapping[str, Any]:
 
 _ALPHA = "alpha is the chance of a wrong promotion"
 _MARGIN = "margin must be in quotes and lie between 0 and 1"
-_LIMIT = "limit is the ratio candidate / baseline in quotes"
+_LIMIT = "limit must be in quotes, above 0 and at most 100"
+_MUST_PASS = "MustPass takes neither margin nor limit"
+_BETA = "beta weighs recall against precision: in quotes"
+_CAP = "cap is the largest error that counts"
+_CONFIDENCE = "confidence must be in quotes and lie between 0 and 1"
+_BY_SLICE = " is not counted slice by slice, or has a gate for each class"
 _QUANTILE = 'quantile must be in quotes and lie between "0.5" and "0.99"'
 _ABOVE_ZERO = "must be a duration above 0"
 _DURATION = "must be a duration of hours, minutes and seconds"
@@ -189,8 +202,26 @@ POLICY_CASES = [
     *(Case(f"margin {m!r}", "ValidationPolicy", _gate(margin=m), _MARGIN) for m in ("0", "1", "1.0", "0,01", "1 %")),
     Case("margin left to the default", "ValidationPolicy", _gate()),
     Case("margin of flips", "ValidationPolicy", _gate(metric="HarmfulFlipRate", margin="0.02")),
-    Case("limit of an item metric", "ValidationPolicy", _gate(limit="1.1"), "take margin, not limit"),
-    Case("margin of a ratio", "ValidationPolicy", _gate(metric="SizeRatio", margin="0.1"), "ratio metrics take limit"),
+    *(
+        Case(
+            f"limit of {m}", "ValidationPolicy", _gate(metric=m, limit="1.1", enforcement=e), " takes margin, not limit"
+        )
+        for m, e in (("Accuracy", "Hard"), ("DisagreementRate", "Hard"), ("CalibrationError", "Soft"))
+    ),
+    *(
+        Case(
+            f"margin of {m}",
+            "ValidationPolicy",
+            _gate(metric=m, margin="0.1", enforcement=e),
+            " takes limit, not margin",
+        )
+        for m, e in (("SizeRatio", "Hard"), ("PopulationStability", "Soft"))
+    ),
+    Case("nothing lost", "ValidationPolicy", _gate(metric="MustPass")),
+    *(
+        Case(f"{name} of nothing lost", "ValidationPolicy", _gate(metric="MustPass", **{name: "0.1"}), _MUST_PASS)
+        for name in ("margin", "limit")
+    ),
     *(
         Case(f"limit {r}", "ValidationPolicy", _gate(metric="SizeRatio", limit=r))
         for r in ("100", "0.000000001", "1.10")
@@ -203,7 +234,7 @@ POLICY_CASES = [
         "latency without quantile",
         "ValidationPolicy",
         _gate(metric="LatencyRatio", limit="1.1"),
-        "metric LatencyRatio needs quantile",
+        "LatencyRatio needs quantile",
     ),
     Case(
         "a default latency gate keeps its quantile",
@@ -218,14 +249,76 @@ POLICY_CASES = [
         Case(f"quantile {q!r}", "ValidationPolicy", _gate(metric="LatencyRatio", limit="1", quantile=q), _QUANTILE)
         for q in ("0.49", "0.991", "95", "p95")
     ),
-    Case(
-        "quantile elsewhere", "ValidationPolicy", _gate(quantile="0.9"), "quantile belongs to metric LatencyRatio only"
+    *(
+        Case(f"{name} of another metric", "ValidationPolicy", _gate(**{name: value}), f"{name} belongs to")
+        for name, value in (("quantile", "0.9"), ("beta", "1"), ("cap", "25"), ("neighbours", 5), ("confidence", "0.8"))
+    ),
+    *(
+        Case(f"{metric} with its own", "ValidationPolicy", _gate(metric=metric, margin="0.02", **own))
+        for metric, own in (
+            ("FBeta", {"beta": "0.5"}),
+            ("FBeta", {"value": "cat"}),
+            ("AbsoluteError", {"cap": "25.0"}),
+            ("NeighbourPrecision", {"neighbours": 100}),
+            ("NeighbourChange", {}),
+            ("AbstentionRate", {"confidence": "0.8"}),
+            ("FairnessGap", {"sliceBy": "language"}),
+            ("Recall", {"value": "cat", "perturbation": "noise"}),
+            ("Accuracy", {"sliceBy": "language", "value": "sw"}),
+        )
+    ),
+    *(
+        Case(f"{name} {value!r}", "ValidationPolicy", _gate(metric=metric, **{name: value}), message)
+        for metric, name, value, message in (
+            ("FBeta", "beta", "0", _BETA),
+            ("FBeta", "beta", "10.1", _BETA),
+            ("FBeta", "beta", "one", _BETA),
+            ("AbsoluteError", "cap", "0", _CAP),
+            ("AbsoluteError", "cap", "-1", _CAP),
+            ("AbstentionRate", "confidence", "0", _CONFIDENCE),
+            ("AbstentionRate", "confidence", "1", _CONFIDENCE),
+            ("AbstentionRate", "confidence", "80 %", _CONFIDENCE),
+        )
+    ),
+    *(
+        Case(f"{metric} without its own", "ValidationPolicy", _gate(metric=metric), message)
+        for metric, message in (
+            ("AbsoluteError", "AbsoluteError needs cap, in the unit of the labels"),
+            ("AbstentionRate", "AbstentionRate needs confidence, below which a model abstains"),
+            ("FairnessGap", " needs sliceBy: the slice column of the groups"),
+        )
+    ),
+    *(
+        Case(f"{m} by slice", "ValidationPolicy", _gate(metric=m, sliceBy="language", **more), _BY_SLICE)
+        for m, more in (
+            ("LatencyRatio", {"limit": "1", "quantile": "0.5"}),
+            ("SizeRatio", {"limit": "1"}),
+            ("Precision", {}),
+            ("Auroc", {"enforcement": "Soft"}),
+        )
+    ),
+    *(
+        Case(f"a value of {m}", "ValidationPolicy", _gate(metric=m, value="sw"), "value needs sliceBy")
+        for m in ("Accuracy", "Brier", "SizeRatio")
     ),
     Case(
-        "a slice of a ratio",
+        "the size of disturbed inputs",
         "ValidationPolicy",
-        _gate(metric="LatencyRatio", limit="1", quantile="0.5", sliceBy="language"),
-        "sliceBy belongs to metrics counted item by item",
+        _gate(metric="SizeRatio", perturbation="noise"),
+        " is not counted item by item: leave perturbation out",
+    ),
+    *(
+        Case(f"{m} decides", "ValidationPolicy", _gate(metric=m), " has no bound and can't decide")
+        for m in ("CalibrationError", "Auroc", "ConfidenceShift", "PopulationStability", "LoadTimeRatio", "Saturation")
+    ),
+    *(
+        Case(f"{e} on a figure", "ValidationPolicy", _gate(metric="KullbackLeibler", limit="0.1", enforcement=e))
+        for e in ("Soft", "DryRun")
+    ),
+    Case(
+        "evidence about these items",
+        "ValidationPolicy",
+        {"evaluation": {"inference": "LockedSet", "alphaBudget": True}, "allowedFormats": ["Onnx", "TorchScript"]},
     ),
     *(
         Case(f"gate named {name!r}", "ValidationPolicy", _gate(name=name), _LABEL)
@@ -288,9 +381,16 @@ POOL_CASES = [
             f"provider {provider!r}",
             "AcceleratorPool",
             {"runtime": {"executionProviders": [provider]}},
-            "must be an onnxruntime execution provider",
+            "must be an execution provider",
         )
         for provider in ("cpu", "ExecutionProvider", "CUDAExecutionProvider ")
+    ),
+    Case("torch", "AcceleratorPool", {"runtime": {"name": "torch"}}),
+    Case(
+        "torch on TensorRT",
+        "AcceleratorPool",
+        {"runtime": {"name": "torch", "executionProviders": ["TensorrtExecutionProvider", "CUDAExecutionProvider"]}},
+        "runtime torch runs on CPUExecutionProvider or CUDAExecutionProvider only",
     ),
     *(
         Case(f"runtime class {n!r}", "AcceleratorPool", {"runtimeClassName": n}, _NAME)
@@ -300,6 +400,51 @@ POOL_CASES = [
     Case("price with currency", "AcceleratorPool", {"pricePerHour": "0.53 EUR"}, "must be a decimal number in quotes"),
     Case("namespaces", "AcceleratorPool", {"allowedNamespaces": ["a", "b"]}),
     Case("a namespace twice", "AcceleratorPool", {"allowedNamespaces": ["a", "a"]}, "uplicate"),
+]
+_LANGUAGE, _BAND = {"column": "language"}, {"column": "band"}
+_CROSSED = {"column": "language.band", "cross": ["language", "band"]}
+_LENGTH, _CONFIDENT = {"column": "length", "source": "Length"}, {"column": "sure", "source": "BaselineConfidence"}
+_SIZED = {"column": "language", "items": [{"value": "en", "items": 200}, {"value": "sw", "items": 100}]}
+_CORPUS = {"column": "role", "value": "corpus"}
+
+_RIGHT_SLICES: list[list[Object]] = [
+    [_LANGUAGE, _BAND, _CROSSED],
+    [_LENGTH, {**_LENGTH, "column": "long", "edges": ["-1", "0", "100"]}],
+    [_CONFIDENT, {**_CONFIDENT, "column": "unsure", "edges": ["0.5", "0.60", "0.999"]}],
+    [{"column": "range", "source": "InputRange"}],
+]
+_WRONG_SLICES: list[tuple[list[Object], str]] = [
+    ([_LANGUAGE, _BAND, {**_CROSSED, "source": "Length"}], "cross joins columns of the labels: leave source"),
+    ([_LANGUAGE, _BAND, {**_CROSSED, "items": _SIZED["items"]}], "cross joins columns of the labels: leave source"),
+    ([_LANGUAGE, {**_CROSSED, "cross": ["language"]}], "cross joins columns: name at least two"),
+    ([_LANGUAGE, _CROSSED], "cross joins columns of the labels: name each of them in slices too"),
+    ([_LENGTH, _BAND, {**_CROSSED, "cross": ["length", "band"]}], "name each of them in slices too"),
+    ([{**_LANGUAGE, "edges": ["1"]}], "edges cut a derived column into buckets"),
+    ([{**_LENGTH, "items": _SIZED["items"]}], "items are declared for columns of the labels only"),
+    ([{**_LENGTH, "edges": ["10", "10.0"]}], "edges must rise"),
+    ([{**_LENGTH, "edges": ["10", "9"]}], "edges must rise"),
+    ([{**_CONFIDENT, "edges": ["0.6", "1"]}], "edges of BaselineConfidence must lie between 0 and 1"),
+    ([{**_CONFIDENT, "edges": ["0", "0.6"]}], "edges of BaselineConfidence must lie between 0 and 1"),
+    ([{**_LENGTH, "edges": ["ten"]}], 'must be a decimal number in quotes, such as "0.5" or "-1"'),
+]
+_RIGHT_TASKS: list[Object] = [
+    {"task": "Regression"},
+    {"task": "Multilabel", "criticalClasses": ["fire"], "mustPass": True, "scores": "Logits", "output": "logits"},
+    {"task": "Classification", "groups": ["language"], "slices": [_LANGUAGE]},
+    {"task": "Embedding", "corpus": _CORPUS, "slices": [{"column": "role"}]},
+]
+_WRONG_TASKS: list[tuple[Object, str]] = [
+    ({"task": "Embedding"}, "task Embedding needs corpus {column, value}"),
+    ({"task": "Classification", "corpus": _CORPUS, "slices": [{"column": "role"}]}, "corpus belongs to task Embedding"),
+    ({"task": "Embedding", "corpus": _CORPUS}, "corpus.column must be one of slices"),
+    ({"task": "Embedding", "corpus": {**_CORPUS, "column": "length"}, "slices": [_LENGTH]}, "corpus.column must be"),
+    ({"task": "Regression", "criticalClasses": ["x"]}, "criticalClasses belongs to tasks Classification"),
+    ({"task": "Regression", "scores": "Logits"}, "scores belongs to tasks Classification"),
+    ({"task": "Regression", "mustPass": True}, "mustPass belongs to tasks Classification"),
+    ({"task": "Regression", "groups": ["language"], "slices": [_LANGUAGE]}, "groups belongs to tasks Classification"),
+    ({"task": "Regression", "slices": [_CONFIDENT]}, "a slice by BaselineConfidence belongs to tasks Classification"),
+    ({"task": "Classification", "groups": ["sex"], "slices": [_LANGUAGE]}, "groups are columns of the labels"),
+    ({"task": "Classification", "groups": ["length"], "slices": [_LENGTH]}, "groups are columns of the labels"),
 ]
 PACK_CASES = [
     Case("s3", "ScenarioPack", {"data": {"inputs": {"uri": "s3://bucket/inputs.npz"}}}),
@@ -317,6 +462,38 @@ PACK_CASES = [
     Case("a column", "ScenarioPack", {"slices": [{"column": "amount band"}]}, _LABEL),
     Case("a column twice", "ScenarioPack", {"slices": 2 * [{"column": "language"}]}, "uplicate"),
     Case("no slices", "ScenarioPack", {"slices": None}),
+    *(Case(f"slices {columns}", "ScenarioPack", _slices(*columns)) for columns in _RIGHT_SLICES),
+    *(Case(f"slices {columns}", "ScenarioPack", _slices(*columns), said) for columns, said in _WRONG_SLICES),
+    Case("sizes that add up", "ScenarioPack", _slices(_SIZED, items=300)),
+    *(
+        Case(f"sizes of {items}", "ScenarioPack", _slices(_SIZED, items=items), "must add up to the pack's own")
+        for items in (299, 301, None)
+    ),
+    *(
+        Case(f"{kind} {strength}", "ScenarioPack", _perturbed(kind, strength))
+        for kind, strength in (
+            ("GaussianNoise", "0.1"),
+            ("Blur", "16"),
+            ("Brightness", "-0.25"),
+            ("FeatureJitter", "100"),
+            ("Typos", "1.0"),
+        )
+    ),
+    *(
+        Case(f"{kind} {strength!r}", "ScenarioPack", _perturbed(kind, strength), message)
+        for kind, strength, message in (
+            ("GaussianNoise", "a little", 'must be a decimal number in quotes, such as "0.5" or "-1"'),
+            ("GaussianNoise", "-0.1", "strength must be above 0; only Brightness may go below"),
+            ("Brightness", "-0", "strength must be above 0; only Brightness may go below"),
+            ("Brightness", "-1000001", "strength of Brightness is at most a million"),
+            ("Blur", "1.5", "strength of Blur is a whole number of passes"),
+            ("Blur", "17", "strength of Blur is a whole number of passes"),
+            ("Typos", "1.1", "strength of Typos is a share of the characters"),
+            ("FeatureJitter", "101", 'is in standard deviations, at most "100"'),
+        )
+    ),
+    *(Case(f"task {spec['task']}", "ScenarioPack", spec) for spec in _RIGHT_TASKS),
+    *(Case(f"task {spec['task']}: {said}", "ScenarioPack", spec, said) for spec, said in _WRONG_TASKS),
 ]
 VALIDATION_CASES = [
     Case("canary in one step", "CompressionValidation", _release("Canary", 100)),
@@ -391,6 +568,10 @@ REFUSED_BY_SHAPE = [
     Case("percent above 100", "CompressionValidation", _release("Canary", 101), "100"),
     Case("a float that decides", "ValidationPolicy", {"alpha": 0.05}, "spec.alpha"),
     Case("version as a number", "ScenarioPack", {"version": 2026}, "spec.version"),
+    Case("unknown metric", "ValidationPolicy", _gate(metric="Acuracy"), "Accuracy"),
+    Case("no neighbour", "ValidationPolicy", _gate(metric="NeighbourChange", neighbours=0), "1"),
+    Case("a pickle", "ValidationPolicy", {"allowedFormats": ["Pickle"]}, "ExportedProgram"),
+    Case("unknown task", "ScenarioPack", {"task": "Ranking"}, "Classification"),
     Case("no attempts", "ValidationPolicy", {"evaluation": {"attempts": 0}}, "1"),
     Case("seventeen packs", "CompressionValidation", {"packs": [{"name": f"p{i}"} for i in range(17)]}, "16"),
     Case("endless text", "CompressionValidation", {"owner": {"team": 129 * "x"}}, "128"),

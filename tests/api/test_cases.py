@@ -1,5 +1,9 @@
 """Every rule holds in Python with the words of the API server; what is refused there is refused here."""
 
+import json
+import re
+from collections.abc import Mapping
+
 import pytest
 import yaml
 from paritygate.api import crd
@@ -18,12 +22,19 @@ CLUSTER_ONLY = {
 """Rules that compare with the old object, or that `paritygate check` relaxes."""
 
 
+def message_of(rule: Mapping[str, str]) -> str:
+    """The message as it is written in the models: `$metric` where the value is told."""
+    parts = re.finditer(r'self[.](\w+)|("(?:[^"\\]|\\.)*")', rule.get("messageExpression", ""))
+    told = "".join(f"${name}" if (name := part[1]) else json.loads(part[2]) for part in parts)
+    return told or rule["message"]
+
+
 def rules_of(node: object) -> set[tuple[str, str]]:
     if isinstance(node, list):
         return set().union(*map(rules_of, node))
     if not isinstance(node, dict):
         return set()
-    own = {(rule["rule"], rule["message"]) for rule in node.get("x-kubernetes-validations", ())}
+    own = {(rule["rule"], message_of(rule)) for rule in node.get("x-kubernetes-validations", ())}
     return own.union(*map(rules_of, node.values()))
 
 

@@ -139,7 +139,19 @@ HEAD = "apiVersion: paritygate.io/v1alpha1\nkind: {kind}\nmetadata: {{name: x}}\
         (
             POLICY + "spec: {gates: [{name: a, metric: Accuracy, margin: '7'}]}",
             "f.yaml: ValidationPolicy: spec.gates[0].margin: margin must be in quotes and lie between 0 and 1, both "
-            'excluded: one point is "0.01"',
+            'excluded: one point is "0.01", not "7"',
+        ),
+        (
+            POLICY + "spec: {gates: [{name: a, metric: Auroc}]}",
+            "f.yaml: ValidationPolicy: spec.gates[0]: Auroc has no bound and can't decide: write enforcement: Soft",
+        ),
+        (
+            POLICY + "spec: {gates: [{name: a, metric: AbsoluteError, margin: '0.01'}]}",
+            "f.yaml: ValidationPolicy: spec.gates[0]: AbsoluteError needs cap, in the unit of the labels",
+        ),
+        (
+            POLICY + "spec: {gates: [{name: a, metric: Precsion}]}",
+            "f.yaml: ValidationPolicy: spec.gates[0].metric: write Precision, not Precsion",
         ),
         (
             PACK.replace("uri: labels.csv, ", ""),
@@ -148,7 +160,7 @@ HEAD = "apiVersion: paritygate.io/v1alpha1\nkind: {kind}\nmetadata: {{name: x}}\
         ),
         (
             HEAD.format(kind="AcceleratorPool") + "spec: {nodeSelector: {a: b}, runtime: {executionProviders: [cpu]}}",
-            "f.yaml: AcceleratorPool: spec.runtime.executionProviders[0]: must be an onnxruntime execution provider",
+            "f.yaml: AcceleratorPool: spec.runtime.executionProviders[0]: must be an execution provider",
         ),
     ],
 )
@@ -157,7 +169,7 @@ def test_a_wrong_manifest_is_told_where_and_what_to_write(text: str, message: st
 
 
 def test_everything_wrong_is_told_at_once_and_in_which_document():
-    said = refusal(f"{PACK.replace('Classification', 'Regression')}---{POLICY}spec: {{alpha: '2', tier: low}}")
+    said = refusal(f"{PACK.replace('Classification', 'Ranking')}---{POLICY}spec: {{alpha: '2', tier: low}}")
     assert [line.split(": ")[:3] for line in said.splitlines()] == [
         ["f.yaml (document 1)", "ScenarioPack", "spec.task"],
         ["f.yaml (document 2)", "ValidationPolicy", "spec.tier"],

@@ -61,6 +61,21 @@ def test_a_manifest_is_refused_with_the_words_that_say_what_to_write(server: Ser
     assert "spec" in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("manifest", "spec", "said"),
+    [
+        (POLICY, {"alpha": "0.51"}, 'spec.alpha: Invalid value: "0.51": alpha is the chance'),
+        (POLICY, {"gates": [{"name": "x", "metric": "Auroc"}]}, "spec.gates[0]: Invalid value: "),
+        (POLICY, {"gates": [{"name": "x", "metric": "Auroc"}]}, "Auroc has no bound and can't decide"),
+        (PACK, {"task": "Regression", "mustPass": True}, "Classification and Multilabel, not to Regression"),
+    ],
+)
+def test_a_refusal_names_the_field_and_the_value(server: Server, manifest: Object, spec: Object, said: str):
+    with pytest.raises(Refused) as refused:
+        server.create(changed(manifest, {"spec": spec}))
+    assert said in str(refused.value)
+
+
 MANIFESTS = """
 apiVersion: paritygate.io/v1alpha1
 kind: ScenarioPack
@@ -148,8 +163,15 @@ def test_a_stored_policy_shows_what_holds(server: Server):
     bare = {key: value for key, value in POLICY.items() if key != "spec"}
     assert server.create(bare)["spec"] == {
         "tier": "Standard",
-        "evaluation": {"deadline": "1h", "attempts": 3, "latencyBlocks": 2000},
+        "evaluation": {
+            "deadline": "1h",
+            "attempts": 3,
+            "latencyBlocks": 2000,
+            "inference": "Superpopulation",
+            "alphaBudget": False,
+        },
         "rollout": {"progressDeadline": "10m"},
+        "allowedFormats": ["Onnx", "ExportedProgram", "Safetensors"],
     }
 
 

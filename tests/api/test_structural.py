@@ -10,6 +10,8 @@ from paritygate.api.base import Model
 from paritygate.api.markers import ATOMIC, Rule
 from pydantic import Field
 
+from tests.api.test_cases import message_of
+
 Schema = dict[str, Any]
 
 BUILT_IN = {
@@ -77,7 +79,7 @@ def test_every_field_says_what_it_is(kind: crd.Kind):
 def test_every_rule_has_a_message_for_people_on_one_line(kind: crd.Kind):
     rules = [rule for _, node in nodes(crd.schema(kind)) for rule in node.get("x-kubernetes-validations", ())]
     assert rules
-    assert not [rule for rule in rules if not 10 < len(rule["message"]) < 200 or "\n" in rule["message"]]
+    assert not [said for said in map(message_of, rules) if not 10 < len(said) < 200 or "\n" in said]
 
 
 @of_each_kind

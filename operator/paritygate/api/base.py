@@ -39,7 +39,7 @@ class Model(BaseModel):
 
     @model_validator(mode="after")
     def _keeps_its_rules(self) -> Self:
-        broken = [rule.message for rule in self.RULES if rule.broken_by(self)]
+        broken = [rule.said_of(self) for rule in self.RULES if rule.broken_by(self)]
         if broken:
             raise ValueError("; ".join(broken))
         return self

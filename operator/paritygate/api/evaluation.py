@@ -58,6 +58,9 @@ class PlannedPack(Model):
     declared: Annotated[tuple[SliceColumn, ...], ATOMIC] = Field(
         default=(), max_length=16, description="Slice columns whose sizes the pack declares."
     )
+    groups: Annotated[tuple[Label, ...], ATOMIC] = Field(
+        default=(), max_length=16, description="Slice columns whose values are groups that must fare alike."
+    )
     items: int | None = Field(default=None, description="How many items the pack declares.")
     output: Annotated[str, Field(max_length=256)] | None = Field(default=None, description="The output that is judged.")
     scores: Scores | None = Field(default=None, description="What the output holds a class.")
@@ -150,6 +153,9 @@ class Power(Model):
     needed: int = Field(description="Items for 90 % power at the margin and the prior flip rate.")
     have: int = Field(description="Items that the packs hold for this gate.")
     power: float = Field(description="Chance that `have` items prove an equal candidate.")
+    share: float | None = Field(
+        default=None, description="Of the class among all items, or of the second group of a gap."
+    )
     smallest_margin: float | None = Field(
         default=None, description="The smallest margin that `have` items can prove with 90 % power."
     )

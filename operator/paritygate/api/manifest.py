@@ -134,7 +134,8 @@ def _problem(details: ErrorDetails, kind: crd.Kind) -> str:
         case "string_type" if isinstance(given, bool | int | float):
             said = f'must be text: put it in quotes, "{json.dumps(given)}"'
         case "value_error":
-            said = details["msg"].removeprefix("Value error, ")
+            value = f", not {json.dumps(given, ensure_ascii=False)}" if isinstance(given, str) else ""
+            said = details["msg"].removeprefix("Value error, ") + value
         case _:
             said = f"{details['msg'][:1].lower()}{details['msg'][1:]}, not {json.dumps(given)}"
     return f"{_shown(loc)}: {said}" if loc else said

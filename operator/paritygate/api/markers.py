@@ -3,6 +3,8 @@
 Each also holds in Python with the same message: `paritygate check` reads manifests where no API server is.
 """
 
+import json
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,13 +15,17 @@ from pydantic_core import CoreSchema, core_schema
 
 Schema = dict[str, Any]
 
+_FIELD = re.compile(r"\$([a-z]+)")
+"""A field whose value a message tells."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """A CEL rule, its message (what to write instead) and its twin in Python.
 
-    As an annotation it holds for one field, in `Model.RULES` for the whole object. `holds` is None where only the API
-    server can tell: the rule compares with the old object, or asks for something only in a cluster.
+    As an annotation it holds for one field, in `Model.RULES` for the whole object: there a message may tell the value
+    of a field that is always set, `$metric`. `holds` is None where only the API server can tell: the rule compares
+    with the old object, or asks for something only in a cluster.
     """
 
     cel: str
@@ -30,9 +36,17 @@ class Rule:
         """Whether the twin refuses `value`."""
         return self.holds is not None and not self.holds(value)
 
+    def said_of(self, value: object) -> str:
+        """The message about `value`, an object that breaks the rule."""
+        return _FIELD.sub(lambda field: str(getattr(value, field[1])), self.message)
+
     def schema(self) -> Schema:
         """The entry of x-kubernetes-validations."""
-        return {"rule": self.cel, "message": self.message}
+        words = _FIELD.split(self.message)
+        if len(words) == 1:
+            return {"rule": self.cel, "message": self.message}
+        said = [f"self.{word}" if i % 2 else json.dumps(word, ensure_ascii=False) for i, word in enumerate(words)]
+        return {"rule": self.cel, "messageExpression": " + ".join(one for one in said if one != '""')}
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_after_validator_function(self._checked, handler(source))

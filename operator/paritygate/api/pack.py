@@ -1,6 +1,7 @@
 """ScenarioPack: a locked, versioned set of items with the slices it can be cut into."""
 
-from decimal import Decimal
+import re
+from collections.abc import Callable
 from enum import StrEnum
 from itertools import pairwise
 from typing import Annotated, ClassVar, Literal
@@ -63,24 +64,43 @@ class SliceItems(Model):
     items: int = Field(ge=1, le=1 << 22, description="Its items.")
 
 
+_OF_LABELS = "(!has(self.source) || self.source == 'Labels')"
+_EDGES, _CROSS, _ITEMS = (f"(has(self.{name}) && size(self.{name}) > 0)" for name in ("edges", "cross", "items"))
+
+
 class SliceColumn(Model):
     """A column by which items are grouped: of the labels file, or derived from the items."""
 
     RULES: ClassVar = (
         Rule(
-            "!has(self.cross) || (self.source == 'Labels' && !has(self.edges))",
-            "cross joins columns of the labels: leave source and edges out",
-            lambda column: not column.cross or (column.source == SliceSource.LABELS and not column.edges),
+            f"!{_CROSS} || ({_OF_LABELS} && !{_EDGES} && !{_ITEMS})",
+            "cross joins columns of the labels: leave source, edges and items out",
+            lambda column: (
+                not column.cross or (column.source == SliceSource.LABELS and not column.edges and not column.items)
+            ),
         ),
         Rule(
-            "self.source != 'Labels' || !has(self.edges)",
+            f"!{_CROSS} || size(self.cross) > 1",
+            "cross joins columns: name at least two",
+            lambda column: len(column.cross) != 1,
+        ),
+        Rule(
+            f"!{_EDGES} || !{_OF_LABELS}",
             "edges cut a derived column into buckets: set source to InputRange, Length or BaselineConfidence",
-            lambda column: column.source != SliceSource.LABELS or not column.edges,
+            lambda column: not column.edges or column.source != SliceSource.LABELS,
         ),
         Rule(
-            "!has(self.items) || (self.source == 'Labels' && !has(self.cross))",
-            "items are declared for columns of the labels only",
-            lambda column: not column.items or (column.source == SliceSource.LABELS and not column.cross),
+            f"!{_ITEMS} || {_OF_LABELS}",
+            "items are declared for columns of the labels only: leave them out, they are counted in the evaluator",
+            lambda column: not column.items or column.source == SliceSource.LABELS,
+        ),
+        Rule(
+            f"!(has(self.source) && self.source == 'BaselineConfidence' && {_EDGES})"
+            " || self.edges.all(one, double(one) > 0.0 && double(one) < 1.0)",
+            'edges of BaselineConfidence must lie between 0 and 1, both excluded, such as "0.6"',
+            lambda column: (
+                column.source != SliceSource.BASELINE_CONFIDENCE or all(0 < float(one) < 1 for one in column.edges)
+            ),
         ),
     )
 
@@ -95,8 +115,8 @@ class SliceColumn(Model):
         ATOMIC,
         Rule(
             "self.map(i, double(i)).isSorted() && self.all(i, self.exists_one(j, double(j) == double(i)))",
-            "edges must rise",
-            lambda edges: all(Decimal(low) < Decimal(high) for low, high in pairwise(edges)),
+            'edges must rise, each greater than the one before it, such as ["0.5", "0.8"]',
+            lambda edges: all(float(low) < float(high) for low, high in pairwise(edges)),
         ),
     ] = Field(
         default=(),
@@ -107,6 +127,9 @@ class SliceColumn(Model):
     cross: Annotated[tuple[Label, ...], SET] = Field(
         default=(), max_length=3, description="Columns of the labels whose values are joined: one slice a combination."
     )
+    groups: bool = Field(
+        default=False, description="Its values are groups that must fare alike: the tier's fairness gate compares them."
+    )
     items: Annotated[tuple[SliceItems, ...], list_map("value")] = Field(
         default=(),
         max_length=256,
@@ -115,21 +138,64 @@ class SliceColumn(Model):
 
 
 class PerturbationKind(StrEnum):
-    """What is done to the inputs, the same to both models."""
+    """What is done to the inputs, the same to both models, and the unit of its strength."""
 
     GAUSSIAN_NOISE = "GaussianNoise"
+    """Added to every number: standard deviations of the item's own numbers, at most 100."""
     BLUR = "Blur"
+    """Of the last two axes: passes of a 3 x 3 box, 1 to 16."""
     BRIGHTNESS = "Brightness"
+    """Added to every number, in the input's own unit; below 0 is darker."""
     FEATURE_JITTER = "FeatureJitter"
+    """Every number times 1 + noise of this standard deviation, at most 100."""
     TYPOS = "Typos"
+    """Of text: the share of characters that are dropped or swapped with the next, at most 1."""
 
 
 class Perturbation(Model):
     """A change of every input by which robustness is judged."""
 
+    RULES: ClassVar = (
+        Rule(
+            "self.kind == 'Brightness' ? double(self.strength) != 0.0 : double(self.strength) > 0.0",
+            "strength must be above 0; only Brightness may go below, which is darker",
+            lambda one: (
+                float(one.strength) > 0 or (one.kind == PerturbationKind.BRIGHTNESS and float(one.strength) < 0)
+            ),
+        ),
+        Rule(
+            "self.kind != 'Blur' || self.strength.matches('^([1-9]|1[0-6])$')",
+            'strength of Blur is a whole number of passes, "1" to "16"',
+            lambda one: one.kind != PerturbationKind.BLUR or re.fullmatch("[1-9]|1[0-6]", one.strength) is not None,
+        ),
+        Rule(
+            "self.kind != 'Typos' || double(self.strength) <= 1.0",
+            'strength of Typos is a share of the characters, at most "1"',
+            lambda one: one.kind != PerturbationKind.TYPOS or float(one.strength) <= 1,
+        ),
+        Rule(
+            "!(self.kind in ['GaussianNoise', 'FeatureJitter']) || double(self.strength) <= 100.0",
+            'strength of $kind is in standard deviations, at most "100"',
+            lambda one: (
+                one.kind not in (PerturbationKind.GAUSSIAN_NOISE, PerturbationKind.FEATURE_JITTER)
+                or float(one.strength) <= 100
+            ),
+        ),
+        Rule(
+            "self.kind != 'Brightness' || (double(self.strength) <= 1000000.0 && double(self.strength) >= -1000000.0)",
+            'strength of Brightness is at most a million to either side, such as "0.2"',
+            lambda one: one.kind != PerturbationKind.BRIGHTNESS or abs(float(one.strength)) <= 1e6,
+        ),
+    )
+
     name: Label = Field(description="As gates name it.")
-    kind: PerturbationKind
-    strength: SignedDecimalString = Field(description="How much; its unit is the kind's, see docs/metrics.md.")
+    kind: PerturbationKind = Field(
+        description="GaussianNoise and FeatureJitter of numbers, Blur and Brightness of pictures, Typos of text."
+    )
+    strength: SignedDecimalString = Field(
+        description="GaussianNoise: standard deviations of the item's own numbers. FeatureJitter: of a factor around "
+        "1. Blur: passes of a 3 x 3 box. Brightness: added, in the input's unit. Typos: share of the characters."
+    )
 
 
 class Corpus(Model):
@@ -142,6 +208,73 @@ class Corpus(Model):
 
 
 _CLASSES = (Task.CLASSIFICATION, Task.MULTILABEL)
+_HAS_CLASSES = f"self.task in {[task.value for task in _CLASSES]}"
+
+
+def _for_classes(cel: str, name: str, given: Callable[["PackSpec"], bool]) -> Rule:
+    """What belongs to packs whose items have classes."""
+    return Rule(
+        f"!({cel}) || {_HAS_CLASSES}",
+        f"{name} belongs to tasks Classification and Multilabel, not to $task",
+        lambda pack: not given(pack) or pack.task in _CLASSES,
+    )
+
+
+def _of_labels(pack: "PackSpec", column: str) -> bool:
+    """Whether the pack declares this column, and as one of the labels."""
+    return any(one.column == column and one.source == SliceSource.LABELS and not one.cross for one in pack.slices)
+
+
+_DECLARED = "self.slices.exists(s, s.column == {} && s.source == 'Labels' && (!has(s.cross) || size(s.cross) == 0))"
+
+_OF_TASK = (
+    Rule(
+        "!has(self.corpus) || self.task == 'Embedding'",
+        "corpus belongs to task Embedding, not to $task",
+        lambda pack: pack.corpus is None or pack.task == Task.EMBEDDING,
+    ),
+    Rule(
+        "has(self.corpus) || self.task != 'Embedding'",
+        "task Embedding needs corpus {column, value}: the items among which neighbours are looked for",
+        lambda pack: pack.corpus is not None or pack.task != Task.EMBEDDING,
+    ),
+    _for_classes(
+        "has(self.criticalClasses) && size(self.criticalClasses) > 0",
+        "criticalClasses",
+        lambda pack: bool(pack.critical_classes),
+    ),
+    _for_classes("has(self.groups) && size(self.groups) > 0", "groups", lambda pack: bool(pack.groups)),
+    _for_classes("has(self.scores)", "scores", lambda pack: pack.scores is not None),
+    _for_classes("has(self.mustPass) && self.mustPass", "mustPass", lambda pack: pack.must_pass),
+    _for_classes(
+        "has(self.slices) && self.slices.exists(s, s.source == 'BaselineConfidence')",
+        "a slice by BaselineConfidence",
+        lambda pack: any(one.source == SliceSource.BASELINE_CONFIDENCE for one in pack.slices),
+    ),
+)
+_OF_COLUMNS = (
+    Rule(
+        f"!has(self.corpus) || (has(self.slices) && {_DECLARED.format('self.corpus.column')})",
+        "corpus.column must be one of slices, with source Labels and without cross",
+        lambda pack: pack.corpus is None or _of_labels(pack, pack.corpus.column),
+    ),
+    Rule(
+        f"!has(self.slices) || self.slices.all(one, !has(one.cross) || one.cross.all(c, {_DECLARED.format('c')}))",
+        "cross joins columns of the labels: name each of them in slices too",
+        lambda pack: all(_of_labels(pack, column) for one in pack.slices for column in one.cross),
+    ),
+    Rule(
+        f"!has(self.groups) || self.groups.all(c, has(self.slices) && {_DECLARED.format('c')})",
+        "groups are columns of the labels: name each of them in slices too",
+        lambda pack: all(_of_labels(pack, column) for column in pack.groups),
+    ),
+    Rule(
+        "!has(self.slices) || self.slices.all(one, !has(one.items) || size(one.items) == 0"
+        " || (has(self.items) && one.items.map(i, i.items).sum() == self.items))",
+        "the items of a slice column must add up to the pack's own: write items, in all and a value",
+        lambda pack: all(not one.items or sum(value.items for value in one.items) == pack.items for one in pack.slices),
+    ),
+)
 
 
 class PackSpec(Model):
@@ -149,31 +282,8 @@ class PackSpec(Model):
 
     RULES: ClassVar = (
         Rule("self == oldSelf", "a pack is locked: create a new ScenarioPack with another name instead"),
-        Rule(
-            "!has(self.corpus) || self.task == 'Embedding'",
-            "corpus belongs to task Embedding only",
-            lambda pack: pack.corpus is None or pack.task == Task.EMBEDDING,
-        ),
-        Rule(
-            "has(self.corpus) || self.task != 'Embedding'",
-            "task Embedding needs corpus: which items the neighbours are looked for among",
-            lambda pack: pack.corpus is not None or pack.task != Task.EMBEDDING,
-        ),
-        Rule(
-            "!has(self.criticalClasses) || self.task in ['Classification', 'Multilabel']",
-            "criticalClasses belongs to tasks Classification and Multilabel only",
-            lambda pack: not pack.critical_classes or pack.task in _CLASSES,
-        ),
-        Rule(
-            "!has(self.scores) || self.task in ['Classification', 'Multilabel']",
-            "scores belongs to tasks Classification and Multilabel only",
-            lambda pack: pack.scores is None or pack.task in _CLASSES,
-        ),
-        Rule(
-            "!(has(self.mustPass) && self.mustPass) || self.task in ['Classification', 'Multilabel']",
-            "mustPass belongs to tasks Classification and Multilabel only: an item is right or wrong there",
-            lambda pack: not pack.must_pass or pack.task in _CLASSES,
-        ),
+        *_OF_TASK,
+        *_OF_COLUMNS,
     )
 
     version: str = Field(min_length=1, max_length=64, description="The version of the content, for people.")
@@ -181,6 +291,11 @@ class PackSpec(Model):
     data: PackData
     slices: Annotated[tuple[SliceColumn, ...], list_map("column")] = Field(
         default=(), max_length=16, description="Slice columns that gates may use."
+    )
+    groups: Annotated[tuple[Label, ...], SET] = Field(
+        default=(),
+        max_length=8,
+        description="Slice columns whose values are groups that must fare alike: each brings a fairness gate.",
     )
     items: int | None = Field(
         default=None, ge=1, le=1 << 22, description="How many items it has: power is planned before a pod starts."

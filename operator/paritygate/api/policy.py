@@ -4,6 +4,7 @@ from enum import StrEnum
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
+from pydantic.alias_generators import to_snake
 
 from .base import Label, Model, Name, ObjectMeta, PositiveDuration, decimal, matching
 from .markers import SET, Rule, list_map
@@ -80,7 +81,7 @@ Limit = Annotated[
     decimal(
         "double(self) > 0.0 && double(self) <= 100.0",
         lambda limit: 0 < limit <= 100,
-        'limit is the ratio candidate / baseline in quotes, above 0 and at most 100: 10 % worse is "1.10"',
+        'limit must be in quotes, above 0 and at most 100: "1.10" is a ratio candidate / baseline of 10 % more',
     ),
 ]
 Quantile = Annotated[
@@ -133,78 +134,96 @@ def _listed(metrics: frozenset[Metric]) -> list[str]:
     return [metric.value for metric in TRAITS if metric in metrics]
 
 
-def _only_for(field: str, attribute: str, metrics: frozenset[Metric], instead: str = "") -> Rule:
+def _only_for(field: str, metrics: frozenset[Metric], message: str) -> Rule:
     """`field` belongs to these metrics only."""
-    named = ", ".join(_listed(metrics))
+    attribute = to_snake(field)
     return Rule(
         f"self.metric in {_listed(metrics)} || !has(self.{field})",
-        instead or f"{field} belongs to metric {named} only",
+        message,
         lambda gate: gate.metric in metrics or getattr(gate, attribute) is None,
     )
 
 
-def _needed_by(field: str, attribute: str, metrics: frozenset[Metric], example: str) -> Rule:
+def _needed_by(field: str, metrics: frozenset[Metric], message: str) -> Rule:
     """These metrics can't do without `field`."""
+    attribute = to_snake(field)
     return Rule(
         f"!(self.metric in {_listed(metrics)}) || has(self.{field})",
-        f"metric {', '.join(_listed(metrics))} needs {field}, such as {example}",
+        message,
         lambda gate: gate.metric not in metrics or getattr(gate, attribute) is not None,
     )
 
 
+_THRESHOLDS = (
+    Rule(
+        f"!(self.metric in {_listed(_MARGIN)}) || !has(self.limit)",
+        '$metric takes margin, not limit: how much worse the candidate may be, absolute, such as "0.01"',
+        lambda gate: gate.metric not in _MARGIN or gate.limit is None,
+    ),
+    Rule(
+        f"!(self.metric in {_listed(_LIMIT)}) || !has(self.margin)",
+        '$metric takes limit, not margin: the largest ratio or distance, such as "1.10" for a ratio',
+        lambda gate: gate.metric not in _LIMIT or gate.margin is None,
+    ),
+    Rule(
+        "self.metric != 'MustPass' || !(has(self.margin) || has(self.limit))",
+        "MustPass takes neither margin nor limit: one item that only the baseline gets right is a fail",
+        lambda gate: gate.metric != Metric.MUST_PASS or (gate.margin is None and gate.limit is None),
+    ),
+)
+_PARAMETERS = (
+    _only_for("quantile", frozenset({Metric.LATENCY_RATIO}), "quantile belongs to LatencyRatio, not to $metric"),
+    Rule(
+        f"self.metric != 'LatencyRatio' || has(self.quantile) || self.name in {list(DEFAULT_LATENCY_GATES)}",
+        'LatencyRatio needs quantile, such as "0.95"',
+        lambda gate: (
+            gate.metric != Metric.LATENCY_RATIO or gate.quantile is not None or gate.name in DEFAULT_LATENCY_GATES
+        ),
+    ),
+    _only_for("beta", frozenset({Metric.F_BETA}), "beta belongs to FBeta, not to $metric"),
+    _only_for("cap", frozenset({Metric.ABSOLUTE_ERROR}), "cap belongs to AbsoluteError, not to $metric"),
+    _needed_by(
+        "cap",
+        frozenset({Metric.ABSOLUTE_ERROR}),
+        'AbsoluteError needs cap, in the unit of the labels: a larger error counts as this one, such as "25.0"',
+    ),
+    _only_for(
+        "neighbours", _NEIGHBOURS, "neighbours belongs to NeighbourPrecision and NeighbourChange, not to $metric"
+    ),
+    _only_for(
+        "confidence", frozenset({Metric.ABSTENTION_RATE}), "confidence belongs to AbstentionRate, not to $metric"
+    ),
+    _needed_by(
+        "confidence",
+        frozenset({Metric.ABSTENTION_RATE}),
+        'AbstentionRate needs confidence, below which a model abstains, such as "0.8"',
+    ),
+)
+_ITEMS = (
+    _only_for(
+        "sliceBy", _SLICED, "$metric is not counted slice by slice, or has a gate for each class: leave sliceBy out"
+    ),
+    _needed_by("sliceBy", _GAP, "$metric needs sliceBy: the slice column of the groups"),
+    Rule(
+        f"!has(self.value) || has(self.sliceBy) || self.metric in {_listed(PER_CLASS)}",
+        "value needs sliceBy, the column that it is of; $metric has no gate for each class that it could name",
+        lambda gate: gate.value is None or gate.slice_by is not None or gate.metric in PER_CLASS,
+    ),
+    _only_for("perturbation", OF_ITEMS, "$metric is not counted item by item: leave perturbation out"),
+    Rule(
+        f"!(self.metric in {_listed(SOFT_ONLY)}) || self.enforcement != 'Hard'",
+        "$metric has no bound and can't decide: write enforcement: Soft to be warned, or DryRun to be told",
+        lambda gate: gate.metric not in SOFT_ONLY or gate.enforcement != Enforcement.HARD,
+    ),
+)
+
+
 class GateSpec(Model):
-    """One claim to be proved. A gate named as one of the tier's defaults overrides it."""
+    """One claim to be proved. A gate named as one of the defaults of tier and technique overrides it."""
 
-    RULES: ClassVar = (
-        _only_for(
-            "limit",
-            "limit",
-            _LIMIT,
-            'limit is for ratios and distances (such as "1.10"); this metric takes margin: how much worse it may be',
-        ),
-        _only_for(
-            "margin",
-            "margin",
-            _MARGIN,
-            'margin is how much worse a score may be (such as "0.01"); this metric takes limit, or none',
-        ),
-        Rule(
-            f"self.metric != 'LatencyRatio' || has(self.quantile) || self.name in {list(DEFAULT_LATENCY_GATES)}",
-            'metric LatencyRatio needs quantile, such as "0.95"',
-            lambda gate: (
-                gate.metric != Metric.LATENCY_RATIO or gate.quantile is not None or gate.name in DEFAULT_LATENCY_GATES
-            ),
-        ),
-        _only_for("quantile", "quantile", frozenset({Metric.LATENCY_RATIO})),
-        _only_for(
-            "sliceBy",
-            "slice_by",
-            _SLICED,
-            "sliceBy belongs to metrics counted item by item; those with a gate for each class have none",
-        ),
-        _needed_by("sliceBy", "slice_by", _GAP, "the column of the groups"),
-        Rule(
-            f"!has(self.value) || has(self.sliceBy) || self.metric in {_listed(PER_CLASS)}",
-            f"value is one of sliceBy, or a class of {', '.join(_listed(PER_CLASS))}: name the column too",
-            lambda gate: gate.value is None or gate.slice_by is not None or gate.metric in PER_CLASS,
-        ),
-        _only_for("beta", "beta", frozenset({Metric.F_BETA})),
-        _only_for("cap", "cap", frozenset({Metric.ABSOLUTE_ERROR})),
-        _needed_by("cap", "cap", frozenset({Metric.ABSOLUTE_ERROR}), '"25.0": a larger error counts as this one'),
-        _only_for("neighbours", "neighbours", _NEIGHBOURS),
-        _only_for("confidence", "confidence", frozenset({Metric.ABSTENTION_RATE})),
-        _needed_by("confidence", "confidence", frozenset({Metric.ABSTENTION_RATE}), '"0.8": below it one abstains'),
-        _only_for(
-            "perturbation", "perturbation", OF_ITEMS, "perturbation belongs to metrics counted item by item only"
-        ),
-        Rule(
-            f"!(self.metric in {_listed(SOFT_ONLY)}) || self.enforcement != 'Hard'",
-            f"metric {', '.join(_listed(SOFT_ONLY))} has no bound and can't decide: write enforcement: Soft",
-            lambda gate: gate.metric not in SOFT_ONLY or gate.enforcement != Enforcement.HARD,
-        ),
-    )
+    RULES: ClassVar = (*_THRESHOLDS, *_PARAMETERS, *_ITEMS)
 
-    name: Label = Field(description="Of the gate, in every message; as a default's of the tier: overrides that.")
+    name: Label = Field(description="In every message; the name of a default of tier or technique overrides that.")
     metric: Metric
     slice_by: Label | None = Field(
         default=None, description="A slice column of the pack: one claim for each of its values."
@@ -229,7 +248,9 @@ class GateSpec(Model):
     margin: Margin | None = Field(
         default=None, description='How much worse the candidate may be, absolute: "0.01" = 1 point.'
     )
-    limit: Limit | None = Field(default=None, description='Largest allowed ratio candidate / baseline: "1.10".')
+    limit: Limit | None = Field(
+        default=None, description='Largest allowed ratio candidate / baseline ("1.10"), or largest distance.'
+    )
     enforcement: Enforcement = Enforcement.HARD
     underpowered: Underpowered | None = Field(
         default=None,

@@ -59,8 +59,20 @@ class PoolResources(Model):
     )
 
 
+_OF_TORCH = ("CPUExecutionProvider", "CUDAExecutionProvider")
+
+
 class PoolRuntime(Model):
     """How models are run there."""
+
+    RULES: ClassVar = (
+        Rule(
+            "!has(self.name) || self.name != 'torch' || !has(self.executionProviders)"
+            f" || self.executionProviders.all(one, one in {list(_OF_TORCH)})",
+            f"runtime torch runs on {' or '.join(_OF_TORCH)} only",
+            lambda runtime: runtime.name != "torch" or set(runtime.execution_providers) <= set(_OF_TORCH),
+        ),
+    )
 
     name: Literal["onnxruntime", "torch"] = Field(default="onnxruntime", description="The inference runtime.")
     execution_providers: Annotated[
