@@ -20,9 +20,10 @@ _DEEPEST = 64
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 # message: field numbers
-_MODEL_GRAPH, _MODEL_FUNCTIONS, _MODEL_OPSETS = 7, 25, 8
-_GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_SPARSE = 1, 5, 15
-_NODE_OP, _NODE_ATTRIBUTE, _NODE_DOMAIN = 4, 5, 7
+MODEL_GRAPH, _MODEL_FUNCTIONS, _MODEL_OPSETS = 7, 25, 8
+GRAPH_NODE, GRAPH_INITIALIZER, GRAPH_OUTPUT, GRAPH_SPARSE = 1, 5, 12, 15
+NODE_INPUT, NODE_OUTPUT, NODE_OPERATOR, NODE_ATTRIBUTE, NODE_DOMAIN = 1, 2, 4, 5, 7
+VALUE_NAME = 1
 _ATTRIBUTE_TENSOR, _ATTRIBUTE_GRAPH, _ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS = 5, 6, 10, 11
 _ATTRIBUTE_SPARSE, _ATTRIBUTE_SPARSES = 22, 23
 _FUNCTION_NAME, _FUNCTION_NODE, _FUNCTION_DOMAIN = 1, 7, 10
@@ -92,8 +93,8 @@ def read(data: memoryview) -> Contents:
     """What a serialized ModelProto refers to. Raises ValueError when it is malformed."""
     contents = Contents()
     has_graph = has_opsets = False
-    for number, value in _fields(data):
-        if number == _MODEL_GRAPH:
+    for number, value in fields(data):
+        if number == MODEL_GRAPH:
             has_graph = True
             _graph(value, contents, 0)
         elif number == _MODEL_OPSETS:
@@ -108,41 +109,41 @@ def read(data: memoryview) -> Contents:
 def _graph(data: memoryview, contents: Contents, depth: int) -> None:
     if depth > _DEEPEST:
         raise ValueError(f"graphs nested deeper than {_DEEPEST}")
-    for number, value in _fields(data):
-        if number == _GRAPH_NODE:
+    for number, value in fields(data):
+        if number == GRAPH_NODE:
             _node(value, contents, depth)
-        elif number == _GRAPH_INITIALIZER:
+        elif number == GRAPH_INITIALIZER:
             _tensor(value, contents)
-        elif number == _GRAPH_SPARSE:
+        elif number == GRAPH_SPARSE:
             _sparse(value, contents)
 
 
 def _function(data: memoryview, contents: Contents) -> None:
     name = domain = ""
-    for number, value in _fields(data):
+    for number, value in fields(data):
         if number == _FUNCTION_NODE:
             _node(value, contents, 0)
         elif number == _FUNCTION_NAME:
-            name = _text(value)
+            name = text(value)
         elif number == _FUNCTION_DOMAIN:
-            domain = _text(value)
+            domain = text(value)
     contents.functions.add((domain, name))
 
 
 def _node(data: memoryview, contents: Contents, depth: int) -> None:
     operator = domain = ""
-    for number, value in _fields(data):
-        if number == _NODE_OP:
-            operator = _text(value)
-        elif number == _NODE_DOMAIN:
-            domain = _text(value)
-        elif number == _NODE_ATTRIBUTE:
+    for number, value in fields(data):
+        if number == NODE_OPERATOR:
+            operator = text(value)
+        elif number == NODE_DOMAIN:
+            domain = text(value)
+        elif number == NODE_ATTRIBUTE:
             _attribute(value, contents, depth)
     contents.operators.add((domain, operator))
 
 
 def _attribute(data: memoryview, contents: Contents, depth: int) -> None:
-    for number, value in _fields(data):
+    for number, value in fields(data):
         if number in (_ATTRIBUTE_GRAPH, _ATTRIBUTE_GRAPHS):
             _graph(value, contents, depth + 1)
         elif number in (_ATTRIBUTE_TENSOR, _ATTRIBUTE_TENSORS):
@@ -152,23 +153,23 @@ def _attribute(data: memoryview, contents: Contents, depth: int) -> None:
 
 
 def _sparse(data: memoryview, contents: Contents) -> None:
-    for number, value in _fields(data):
+    for number, value in fields(data):
         if number in (_SPARSE_VALUES, _SPARSE_INDICES):
             _tensor(value, contents)
 
 
 def _tensor(data: memoryview, contents: Contents) -> None:
     reference: dict[str, str] = {}
-    for number, value in _fields(data):
+    for number, value in fields(data):
         if number == _TENSOR_EXTERNAL:
-            entry = {n: _text(v) for n, v in _fields(value) if n in (_ENTRY_KEY, _ENTRY_VALUE)}
+            entry = {n: text(v) for n, v in fields(value) if n in (_ENTRY_KEY, _ENTRY_VALUE)}
             reference[entry.get(_ENTRY_KEY, "")] = entry.get(_ENTRY_VALUE, "")
     if reference:
         contents.external.append(reference)
 
 
-def _fields(data: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """Length-delimited fields of a message as (number, content); the others are skipped."""
+def fields(data: memoryview) -> Iterator[tuple[int, memoryview]]:
+    """Length-delimited fields of a message as (number, content); the others are skipped. Raises ValueError."""
     at = 0
     while at < len(data):
         key, at = _varint(data, at)
@@ -202,7 +203,8 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
     raise ValueError("a number that never ends")
 
 
-def _text(value: memoryview) -> str:
+def text(value: memoryview) -> str:
+    """A name in a message; what is absurdly long is cut."""
     return bytes(value[:4096]).decode("utf-8", "replace")
 
 

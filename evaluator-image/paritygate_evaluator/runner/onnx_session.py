@@ -11,8 +11,22 @@ import numpy as np
 import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as native
 
+from .layers import MOST_BYTES
+from .layers_onnx import Exposed, expose
 from .onnx_preflight import check, model_file
-from .runtime import Array, Indices, ModelRefusedError, Options, OutputShapeError, Port, RunFailedError, rows
+from .runtime import (
+    Array,
+    Indices,
+    ModelRefusedError,
+    Options,
+    OutputShapeError,
+    Port,
+    RunFailedError,
+    check_format,
+    check_items,
+    items_within,
+    rows,
+)
 
 _DTYPES = {
     "tensor(float)": "float32",
@@ -45,6 +59,13 @@ _ERRORS = (
 )
 _LONGEST = 400
 
+_PROVIDER_OPTIONS: Mapping[str, Mapping[str, str]] = {
+    # As exact as the device can: TF32 rounds float32 to 10 bits, and a search for the fastest convolution may find
+    # another one for each of two identical models.
+    "CUDAExecutionProvider": {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"},
+}
+"""Options by provider. A provider that is not named here runs with its own defaults."""
+
 _Memory = tuple[str, np.dtype[Any], tuple[int, ...], int, int]
 
 
@@ -54,6 +75,7 @@ class OnnxRuntime:
     def load(self, folder: Path, options: Options) -> "OnnxModel":
         """The model in `folder`. Raises ModelRefusedError when it is unreadable, hostile or runs elsewhere."""
         file = model_file(folder)
+        check_format(file, "Onnx", options)
         check(file, folder)
         # A model may carry its own session configuration; it must not choose how it is judged.
         os.environ.pop("ORT_LOAD_CONFIG_FROM_MODEL", None)
@@ -64,10 +86,10 @@ class OnnxRuntime:
                 f"{', '.join(ort.get_available_providers())}: choose another AcceleratorPool or evaluator image"
             )
         try:
-            session = ort.InferenceSession(str(file), _session_options(), providers=list(options.providers))
+            session = ort.InferenceSession(str(file), _session_options(), providers=_providers(options.providers))
         except _ERRORS as error:
             raise ModelRefusedError(f"{file.name} can't be loaded: {_first(error)}") from error
-        return OnnxModel(file.name, session, options.threads)
+        return OnnxModel(file, session, options)
 
     def version(self) -> str:
         """Name and version."""
@@ -81,8 +103,9 @@ class OnnxModel:
     for as long as their processes live. Many items use several callers instead: faster than threads within a call.
     """
 
-    def __init__(self, name: str, session: ort.InferenceSession, callers: int) -> None:
-        self._session = session
+    def __init__(self, file: Path, session: ort.InferenceSession, options: Options) -> None:
+        name, callers = file.name, options.threads
+        self._file, self._session, self._options = file, session, options
         self._callers = callers
         self._pool = ThreadPoolExecutor(callers - 1, "caller") if callers > 1 else None
         self.inputs = tuple(_port(name, argument) for argument in session.get_inputs())
@@ -123,6 +146,22 @@ class OnnxModel:
             raise RunFailedError(f"it fails on the pack's items: {_first(error)}") from error
         # The binding holds addresses only: the arrays must live as long as the call.
         return _Bound(session, binding, (*feeds.values(), *outputs))
+
+    def intermediate(self, feeds: Mapping[str, Array], most_bytes: int = MOST_BYTES) -> dict[str, Array]:
+        """Every tensor of numbers between inputs and outputs, computed without optimisations. Raises RunFailedError.
+
+        In a session of its own, which goes when this returns: fused, a layer has no output to look at.
+        """
+        exposed = expose(self._file)
+        try:
+            session = ort.InferenceSession(
+                exposed.model, _plain_session_options(self._file.parent), _providers(self._options.providers)
+            )
+            one = _layers(session, exposed, {name: array[:1] for name, array in feeds.items()})
+            count = items_within(most_bytes, len(next(iter(feeds.values()))), one)
+            return _layers(session, exposed, {name: array[:count] for name, array in feeds.items()})
+        except _ERRORS as error:
+            raise RunFailedError(f"its layers can't be shown: {_first(error)}") from error
 
     def _run_first(self, feeds: Mapping[str, Array], count: int) -> list[Array]:
         outputs = self._session.run(self._names, dict(feeds))
@@ -197,8 +236,36 @@ class _Bound:
         return self._run(self._binding)
 
 
+# Some builds report usage to their vendor; what is judged here is nobody else's business.
+if hasattr(ort, "disable_telemetry_events"):
+    ort.disable_telemetry_events()
+
+
+def _providers(names: Sequence[str]) -> list[tuple[str, dict[str, str]]]:
+    return [(name, dict(_PROVIDER_OPTIONS.get(name, {}))) for name in names]
+
+
+def _layers(session: ort.InferenceSession, exposed: Exposed, feeds: Mapping[str, Array]) -> dict[str, Array]:
+    names = [output.name for output in session.get_outputs()]
+    values = dict(zip(names, session.run(names, dict(feeds)), strict=True))
+    return {
+        shown: values[name]
+        for name, shown in exposed.names.items()
+        if isinstance(values.get(name), np.ndarray) and values[name].dtype.kind in "biuf"
+    }
+
+
+def _plain_session_options(folder: Path) -> ort.SessionOptions:
+    session = _session_options()
+    session.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    # The model comes as bytes; weights that it keeps in files of their own still lie beside it.
+    session.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
+    return session
+
+
 def _session_options() -> ort.SessionOptions:
     session = ort.SessionOptions()
+    session.use_deterministic_compute = True
     session.intra_op_num_threads = 1
     session.inter_op_num_threads = 1
     session.log_severity_level = 4
@@ -215,13 +282,7 @@ def _port(file: str, argument: ort.NodeArg) -> Port:
             "zipmap=False)"
         )
     shape = tuple(size if isinstance(size, int) and size > 0 else None for size in argument.shape)
-    if not shape:
-        raise ModelRefusedError(f"{file}: {argument.name!r} has no axis for items; export with a dynamic first axis")
-    if shape[0] not in (None, 1):
-        raise ModelRefusedError(
-            f"{file}: the first axis of {argument.name!r} is fixed to {shape[0]}; export with a dynamic first axis"
-        )
-    return Port(argument.name, _DTYPES[argument.type], shape)
+    return check_items(file, Port(argument.name, _DTYPES[argument.type], shape))
 
 
 def _memory(name: str, array: Array) -> _Memory:

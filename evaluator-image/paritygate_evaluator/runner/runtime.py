@@ -1,18 +1,31 @@
 """What the runner needs of a runtime, and the runtimes there are.
 
 A runtime loads one model and runs it. Everything else (processes, order of calls, the wire) is the same for all.
+docs/add-a-runtime.md shows one from the first line to the last.
 """
 
+import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
+from .layers import MOST_BYTES
+
 Array = npt.NDArray[Any]
 Indices = npt.NDArray[np.int64]
+
+RUNTIMES = {
+    "onnxruntime": "paritygate_evaluator.runner.onnx_session:OnnxRuntime",
+    "torch": "paritygate_evaluator.runner.torch_runtime:TorchRuntime",
+}
+"""Name -> module:class. Imported by `runtime` only: a runtime's libraries belong into the model's own process."""
+
+FORMATS = ("Onnx", "ExportedProgram", "Safetensors")
+"""Formats that hold weights and known operations, no code. TorchScript only where a policy adds it; pickle never."""
 
 
 class ModelRefusedError(Exception):
@@ -45,8 +58,11 @@ class Options:
     """How to run. The same for both models."""
 
     providers: tuple[str, ...]
+    """Execution providers by onnxruntime's names, for every runtime; the first is the one to be judged on."""
     threads: int
     """Cores to use for many items. A single call, the one that latency times, always has one thread."""
+    formats: tuple[str, ...] = FORMATS
+    """Formats of model files that may be opened."""
 
 
 class LoadedModel(Protocol):
@@ -79,6 +95,20 @@ class LoadedModel(Protocol):
         ...
 
 
+@runtime_checkable
+class LayeredModel(Protocol):
+    """What a LoadedModel may do beside: show what it computes on its way from inputs to outputs."""
+
+    def intermediate(self, feeds: Mapping[str, Array], most_bytes: int = MOST_BYTES) -> dict[str, Array]:
+        """Every tensor of numbers that the model computes for these items, in the order of computing.
+
+        `feeds` are whole arrays, a few items each; if all of it would take more than `most_bytes`, fewer items from
+        the front are run. Names are the model's own, but where X is quantised and dequantised these are called
+        X + layers.QUANTISED and X + layers.DEQUANTISED. Raises RunFailedError.
+        """
+        ...
+
+
 class Runtime(Protocol):
     """A way to run models."""
 
@@ -92,12 +122,46 @@ class Runtime(Protocol):
 
 
 def runtime(name: str) -> Runtime:
-    """The runtime of this name. Imported here and not above: only the process that runs a model may load it."""
-    if name == "onnxruntime":
-        from .onnx_session import OnnxRuntime
+    """The runtime of this name. Raises ModelRefusedError when there is none, or when its libraries are missing here."""
+    if name not in RUNTIMES:
+        raise ModelRefusedError(f"runtime {name!r} is unknown; there is: {', '.join(RUNTIMES)}")
+    module, _, attribute = RUNTIMES[name].partition(":")
+    try:
+        kind = getattr(importlib.import_module(module), attribute)
+    except ImportError as error:
+        raise ModelRefusedError(
+            f"runtime {name!r} is not in this evaluator ({error}): choose an evaluator image that has it, or locally "
+            "install paritygate[evaluator,torch]"
+        ) from error
+    return cast(Runtime, kind())
 
-        return OnnxRuntime()
-    raise ModelRefusedError(f"runtime {name!r} is unknown; there is: onnxruntime")
+
+def check_format(file: Path, found: str, options: Options) -> None:
+    """Raises ModelRefusedError unless this format may be opened."""
+    if found not in options.formats:
+        raise ModelRefusedError(
+            f"{file.name} is {found}, which this policy does not allow (it allows {', '.join(options.formats)}): "
+            "export it in one of these, or let the policy's owner allow it"
+        )
+
+
+def check_items(file: str, port: Port) -> Port:
+    """The port, if its first axis can be items. Raises ModelRefusedError."""
+    if not port.shape:
+        raise ModelRefusedError(f"{file}: {port.name!r} has no axis for items; export with a dynamic first axis")
+    if port.shape[0] not in (None, 1):
+        raise ModelRefusedError(
+            f"{file}: the first axis of {port.name!r} is fixed to {port.shape[0]}; export with a dynamic first axis"
+        )
+    return port
+
+
+def items_within(most_bytes: int, items: int, one: Mapping[str, Array]) -> int:
+    """How many items' intermediate tensors fit, given those of one. Raises RunFailedError when not even one does."""
+    size = sum(array.nbytes for array in one.values())
+    if size > most_bytes:
+        raise RunFailedError(f"the layers of one item take {size:,} bytes, at most {most_bytes:,} are taken")
+    return min(items, most_bytes // max(size, 1))
 
 
 def rows(feeds: Mapping[str, Array], indices: Indices) -> dict[str, Array]:

@@ -1,0 +1,233 @@
+"""The one door to torch."""
+
+import os
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from .layers import MOST_BYTES
+from .runtime import (
+    Array,
+    Indices,
+    ModelRefusedError,
+    Options,
+    OutputShapeError,
+    Port,
+    RunFailedError,
+    check_format,
+    items_within,
+    rows,
+)
+from .torch_files import Format, model_file
+from .torch_network import Network
+
+_DEVICES = {"CPUExecutionProvider": "cpu", "CUDAExecutionProvider": "cuda"}
+"""Pools name where models run by onnxruntime's providers; these are the devices of torch that are meant by them."""
+
+_ERRORS = (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError, AssertionError)
+_LONGEST = 400
+
+
+class TorchRuntime:
+    """torch: exported programs, safetensors, and TorchScript where it is allowed."""
+
+    def load(self, folder: Path, options: Options) -> "TorchModel":
+        """The model in `folder`. Raises ModelRefusedError when it is a pickle, unreadable, or runs elsewhere."""
+        file = model_file(folder)
+        check_format(file.path, file.format, options)
+        device = _device(options.providers)
+        _make_exact()
+        try:
+            network = _read(file.path, file.format, device)
+        except (RuntimeError, MemoryError) as error:
+            raise ModelRefusedError(f"{file.path.name} can't be loaded: {_first(error)}") from error
+        return TorchModel(network, device, options)
+
+    def version(self) -> str:
+        """Name and version."""
+        return f"torch {torch.__version__}"
+
+
+class TorchModel:
+    """A network on a device.
+
+    One thread an operation, so that a single call has one, and results do not depend on how many there are. Many items
+    use several callers instead; on the CPU that is faster than threads within an operation, too.
+    """
+
+    def __init__(self, network: Network, device: torch.device, options: Options) -> None:
+        self._network, self._device = network, device
+        self._callers = options.threads if device.type == "cpu" else 1
+        self._pool = ThreadPoolExecutor(self._callers - 1, "caller", _one_thread) if self._callers > 1 else None
+        self._dtypes = [_tensor_dtype(port) for port in network.inputs]
+        self.inputs, self.outputs = network.inputs, network.outputs
+        self.provider = next(name for name, kind in _DEVICES.items() if kind == device.type)
+
+    def run(self, items: Mapping[str, Array], indices: Indices, batch: int) -> Sequence[Array]:
+        """Outputs of the items at `indices`, `batch` at a time. Raises RunFailedError."""
+        try:
+            head = self._run_first(rows(items, indices[:batch]), len(indices[:batch]))
+            if len(indices) <= batch:
+                return head
+            return self._run_shared(items, indices, batch, head)
+        except _ERRORS as error:
+            raise RunFailedError(f"it fails on the pack's items: {_first(error)}") from error
+
+    def bound(self, feeds: Mapping[str, Array]) -> Callable[[], object]:
+        """A call on these very arrays; on the CPU nothing is copied. Raises RunFailedError.
+
+        On another device the call ends when its results are back in this one's memory.
+        """
+        try:
+            self._run_first(feeds, len(next(iter(feeds.values()))))
+            tensors = [torch.from_numpy(feeds[port.name]) for port in self.inputs]
+        except _ERRORS as error:
+            raise RunFailedError(f"it fails on the pack's items: {_first(error)}") from error
+        return partial(self._call, tensors)
+
+    def intermediate(self, feeds: Mapping[str, Array], most_bytes: int = MOST_BYTES) -> dict[str, Array]:
+        """Every tensor of numbers between inputs and outputs, in the order of computing. Raises RunFailedError."""
+        try:
+            one = self._layers({name: array[:1] for name, array in feeds.items()})
+            count = items_within(most_bytes, len(next(iter(feeds.values()))), one)
+            return self._layers({name: array[:count] for name, array in feeds.items()})
+        except _ERRORS as error:
+            raise RunFailedError(f"its layers can't be shown: {_first(error)}") from error
+
+    def _layers(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        shown: dict[str, Array] = {}
+
+        def keep(name: str, tensor: torch.Tensor) -> None:
+            # Copied at once: a later operation may work in place.
+            if not tensor.is_complex() and not tensor.is_quantized:
+                shown.setdefault(name, _array(tensor).copy())
+
+        with torch.inference_mode():
+            self._network.layers(keep, *self._fed([torch.from_numpy(feeds[port.name]) for port in self.inputs]))
+        return shown
+
+    def _call(self, tensors: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
+        with torch.inference_mode():
+            results = self._network(*self._fed(tensors))
+            if self._device.type == "cpu":
+                return results
+            return tuple(result.cpu() for result in results)
+
+    def _fed(self, tensors: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        return [tensor.to(self._device, dtype) for tensor, dtype in zip(tensors, self._dtypes, strict=True)]
+
+    def _run_first(self, feeds: Mapping[str, Array], count: int) -> list[Array]:
+        given = [torch.from_numpy(feeds[port.name]) for port in self.inputs]
+        watched = (*given, *self._network.weights)
+        before = [tensor._version for tensor in watched]
+        outputs = [_array(result) for result in self._call(given)]
+        if before != [tensor._version for tensor in watched]:
+            raise RunFailedError(
+                "it changes its inputs or weights, so that one item alters the next: export model.eval()"
+            )
+        for port, array in zip(self.outputs, outputs, strict=True):
+            if array.ndim == 0 or len(array) != count:
+                raise OutputShapeError(
+                    f"output {port.name!r} has shape {list(array.shape)} for {count} items; the first axis must be items"
+                )
+        # A copy, because an output may be an input that is passed on.
+        return [array.copy() for array in outputs]
+
+    def _run_shared(self, items: Mapping[str, Array], indices: Indices, batch: int, head: list[Array]) -> list[Array]:
+        count = len(indices)
+        results = [np.empty((count, *array.shape[1:]), array.dtype) for array in head]
+        for result, array in zip(results, head, strict=True):
+            result[: len(array)] = array
+        batches = -(-(count - batch) // batch)
+        share = -(-batches // self._callers) * batch
+        ranges = [(at, min(at + share, count)) for at in range(batch, count, share)]
+        calls = [partial(self._run_range, items, indices, results, start, stop, batch) for start, stop in ranges]
+        others = [self._pool.submit(call) for call in calls[1:]] if self._pool else []
+        try:
+            calls[0]()
+        finally:
+            # Nobody may still be writing into arrays that are given up.
+            wait(others)
+        for other in others:
+            other.result()
+        return results
+
+    def _run_range(
+        self, items: Mapping[str, Array], indices: Indices, results: Sequence[Array], start: int, stop: int, batch: int
+    ) -> None:
+        """One caller's share, gathered into memory of its own, results written where they belong."""
+        buffers = [np.empty((batch, *items[p.name].shape[1:]), items[p.name].dtype) for p in self.inputs]
+        tensors = [torch.from_numpy(buffer) for buffer in buffers]
+        for at in range(start, stop, batch):
+            count = min(batch, stop - at)
+            for port, buffer in zip(self.inputs, buffers, strict=True):
+                # "clip": with "raise" numpy would copy once more; the indices were checked before.
+                np.take(items[port.name], indices[at : at + count], axis=0, out=buffer[:count], mode="clip")
+            outputs = self._call([tensor[:count] for tensor in tensors])
+            for result, output in zip(results, outputs, strict=True):
+                result[at : at + count] = _array(output)
+
+
+def _read(file: Path, kind: Format, device: torch.device) -> Network:
+    match kind:
+        case Format.EXPORTED_PROGRAM:
+            from .torch_program import read_program
+
+            return read_program(file, device)
+        case Format.SAFETENSORS:
+            from .torch_architectures import read_weights
+
+            return read_weights(file, device)
+        case Format.TORCH_SCRIPT:
+            from .torch_script import read_script
+
+            return read_script(file, device)
+
+
+def _device(providers: Sequence[str]) -> torch.device:
+    available = ["CPUExecutionProvider", *(["CUDAExecutionProvider"] if torch.cuda.is_available() else [])]
+    missing = [provider for provider in providers if provider not in available]
+    if missing:
+        raise ModelRefusedError(
+            f"execution provider {missing[0]} is not in this evaluator; its torch {torch.__version__} has "
+            f"{', '.join(available)}: choose another AcceleratorPool or evaluator image"
+        )
+    return torch.device(_DEVICES[providers[0]])
+
+
+def _make_exact() -> None:
+    """The same answer every time, in the precision that the model asks for. For this process, which has one model."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark = False
+    _one_thread()
+    warnings.filterwarnings("ignore", category=UserWarning, module="torch")
+
+
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def _tensor_dtype(port: Port) -> torch.dtype:
+    dtype = getattr(torch, port.dtype, None)
+    if not isinstance(dtype, torch.dtype):
+        raise ModelRefusedError(f"input {port.name!r} is a {port.dtype}, which torch does not compute with")
+    return dtype
+
+
+def _array(tensor: torch.Tensor) -> Array:
+    plain = tensor.detach().cpu()
+    return np.asarray((plain.float() if plain.dtype is torch.bfloat16 else plain).numpy())
+
+
+def _first(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__)[:_LONGEST]
