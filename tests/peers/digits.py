@@ -16,7 +16,7 @@ from .adapters.outcomes import BOTH_RIGHT, BOTH_WRONG, LOST, WON
 from .scenarios import MARGIN, Scenario, Truth, Urn
 
 TRAINED_ON = 700
-BITS = (8, 6, 5)
+BITS = (8, 6, 5, 4)
 JUDGED_AT = (300, 2000)
 SHIFTS = [(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1)]
 

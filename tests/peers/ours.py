@@ -74,12 +74,12 @@ def _counted(plan: EvaluationPlan, gate: Gate, outcomes: Outcomes) -> ItemTally:
 
 @lru_cache(maxsize=16)
 def _gate(margin: float, alpha: float, items: int) -> tuple[EvaluationPlan, Gate]:
-    plan = _plan(margin, alpha)
+    plan = accuracy_plan(margin, alpha)
     (gate,) = expand(plan, [f"item-{index}" for index in range(items)], {}, with_margins=False)
     return plan, gate
 
 
-def _plan(margin: float, alpha: float) -> EvaluationPlan:
+def accuracy_plan(margin: float, alpha: float) -> EvaluationPlan:
     """Accuracy alone, as the peers have it: what a tier asks for beside it would only add ways not to pass."""
     plan = build_plan(
         baseline=Subject(uri="baseline", digest=DIGEST),

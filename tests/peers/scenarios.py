@@ -128,9 +128,8 @@ def _peeked() -> list[Scenario]:
         ("loses 1 point, flips 2 %", Truth.BOUNDARY, urn_of("0.01", "0.02")),
         ("equal, flips 2 %", Truth.WITHIN, urn_of("0", "0.02")),
     ]
-    return [
-        Scenario(f"{n}, looked at every {PEEK_EVERY} items", t, urn, (PEEKED,), peeked=True) for n, t, urn in chosen
-    ]
+    said = f"looked at every {PEEK_EVERY} items"
+    return [Scenario(f"{name}, {said}", truth, urn, (PEEKED,), peeked=True) for name, truth, urn in chosen]
 
 
 def _without_evidence() -> list[Scenario]:

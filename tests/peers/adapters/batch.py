@@ -1,8 +1,10 @@
 """How an adapter is run: `python -m adapters.NAME JOB ANSWER`, thousands of data sets a process.
 
-JOB (JSON): {margin, alpha, scenarios: [{data: path of an int8 .npy (paths, items), cells: [...]}]}, a cell {variant, n,
-paths, looks}, `looks` the item counts at which a peeker judges what there is so far. ANSWER: {version, called: {variant: function},
-scenarios: [[{...cell, verdicts: one letter a data set, items: [...], calls, checked, differed, error}]]}.
+JOB is JSON: {margin, alpha, scenarios: [{data: path of an int8 .npy (paths, items), cells}]}, a cell being {variant, n,
+paths, looks} with `looks` the item counts at which a peeker judges what there is so far.
+
+ANSWER: {version, called, scenarios: [cells]}, `called` naming the function behind each variant. Each cell has gained
+verdicts (one letter a data set), items (one number a data set), calls, checked, differed and error.
 """
 
 import json
