@@ -11,7 +11,7 @@ import pytest
 from kubernetes import config
 from paritygate.api import GROUP, VERSION, crd
 
-from tests.api.cases import PLURALS, Object, changed
+from tests.api.manifests import PLURALS, Object, changed
 from tests.cluster import Cluster
 
 NAMESPACE = "paritygate-api-tests"

@@ -12,7 +12,8 @@ from paritygate.api.manifest import ManifestError, parse_manifest
 from paritygate.api.policy import DEFAULT_LATENCY_GATES
 from paritygate.judge.defaults import TIERS
 
-from tests.api.cases import CASES, REFUSED_BY_SHAPE, VALID, Case
+from tests.api.cases import CASES, REFUSED_BY_SHAPE
+from tests.api.manifests import VALID, Case
 
 CLUSTER_ONLY = {
     "self == oldSelf",

@@ -8,7 +8,7 @@ from paritygate.api import ScenarioPack, ValidationPolicy
 from paritygate.api.dialect import Dumper, Loader
 from paritygate.api.manifest import ManifestError, load_manifest, load_one, parse_manifest
 
-from tests.api.cases import SHA
+from tests.api.manifests import SHA
 
 PACK = f"""
 apiVersion: paritygate.io/v1alpha1

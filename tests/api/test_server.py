@@ -8,20 +8,9 @@ import pytest
 from paritygate.api import GROUP, VERSION, crd
 from paritygate.api.manifest import ManifestError, parse_manifest
 
-from tests.api.cases import (
-    CASES,
-    PACK,
-    POLICY,
-    POOL,
-    REFUSED_BY_SHAPE,
-    REPORT,
-    VALID,
-    VALIDATION,
-    Case,
-    Object,
-    changed,
-)
+from tests.api.cases import CASES, REFUSED_BY_SHAPE
 from tests.api.conftest import NAMESPACE, Refused, Server
+from tests.api.manifests import PACK, POLICY, POOL, REPORT, VALID, VALIDATION, Case, Object, changed
 from tests.cluster import Cluster
 from tests.cluster.errors import CommandFailed
 
