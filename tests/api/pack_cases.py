@@ -43,7 +43,7 @@ _WRONG_SLICES: list[tuple[list[Object], str]] = [
 _RIGHT_TASKS: list[Object] = [
     {"task": "Regression"},
     {"task": "Multilabel", "criticalClasses": ["fire"], "mustPass": True, "scores": "Logits", "output": "logits"},
-    {"task": "Classification", "groups": ["language"], "slices": [_LANGUAGE]},
+    {"task": "Classification", "slices": [{**_LANGUAGE, "groups": True}, _BAND, {**_CROSSED, "groups": True}]},
     {"task": "Embedding", "corpus": _CORPUS, "slices": [{"column": "role"}]},
 ]
 _WRONG_TASKS: list[tuple[Object, str]] = [
@@ -54,10 +54,8 @@ _WRONG_TASKS: list[tuple[Object, str]] = [
     ({"task": "Regression", "criticalClasses": ["x"]}, "criticalClasses belongs to tasks Classification"),
     ({"task": "Regression", "scores": "Logits"}, "scores belongs to tasks Classification"),
     ({"task": "Regression", "mustPass": True}, "mustPass belongs to tasks Classification"),
-    ({"task": "Regression", "groups": ["language"], "slices": [_LANGUAGE]}, "groups belongs to tasks Classification"),
+    ({"task": "Regression", "slices": [{**_LANGUAGE, "groups": True}]}, "groups belongs to tasks Classification"),
     ({"task": "Regression", "slices": [_CONFIDENT]}, "a slice by BaselineConfidence belongs to tasks Classification"),
-    ({"task": "Classification", "groups": ["sex"], "slices": [_LANGUAGE]}, "groups are columns of the labels"),
-    ({"task": "Classification", "groups": ["length"], "slices": [_LENGTH]}, "groups are columns of the labels"),
 ]
 PACK_CASES = [
     Case("s3", "ScenarioPack", {"data": {"inputs": {"uri": "s3://bucket/inputs.npz"}}}),

@@ -130,6 +130,10 @@ class SliceColumn(Model):
     groups: bool = Field(
         default=False, description="Its values are groups that must fare alike: the tier's fairness gate compares them."
     )
+    groups: bool = Field(
+        default=False,
+        description="Whether its values are groups, of people say, that must fare alike: brings a fairness gate.",
+    )
     items: Annotated[tuple[SliceItems, ...], list_map("value")] = Field(
         default=(),
         max_length=256,
@@ -243,7 +247,11 @@ _OF_TASK = (
         "criticalClasses",
         lambda pack: bool(pack.critical_classes),
     ),
-    _for_classes("has(self.groups) && size(self.groups) > 0", "groups", lambda pack: bool(pack.groups)),
+    _for_classes(
+        "has(self.slices) && self.slices.exists(s, has(s.groups) && s.groups)",
+        "groups",
+        lambda pack: any(one.groups for one in pack.slices),
+    ),
     _for_classes("has(self.scores)", "scores", lambda pack: pack.scores is not None),
     _for_classes("has(self.mustPass) && self.mustPass", "mustPass", lambda pack: pack.must_pass),
     _for_classes(
@@ -262,11 +270,6 @@ _OF_COLUMNS = (
         f"!has(self.slices) || self.slices.all(one, !has(one.cross) || one.cross.all(c, {_DECLARED.format('c')}))",
         "cross joins columns of the labels: name each of them in slices too",
         lambda pack: all(_of_labels(pack, column) for one in pack.slices for column in one.cross),
-    ),
-    Rule(
-        f"!has(self.groups) || self.groups.all(c, has(self.slices) && {_DECLARED.format('c')})",
-        "groups are columns of the labels: name each of them in slices too",
-        lambda pack: all(_of_labels(pack, column) for column in pack.groups),
     ),
     Rule(
         "!has(self.slices) || self.slices.all(one, !has(one.items) || size(one.items) == 0"
@@ -291,11 +294,6 @@ class PackSpec(Model):
     data: PackData
     slices: Annotated[tuple[SliceColumn, ...], list_map("column")] = Field(
         default=(), max_length=16, description="Slice columns that gates may use."
-    )
-    groups: Annotated[tuple[Label, ...], SET] = Field(
-        default=(),
-        max_length=8,
-        description="Slice columns whose values are groups that must fare alike: each brings a fairness gate.",
     )
     items: int | None = Field(
         default=None, ge=1, le=1 << 22, description="How many items it has: power is planned before a pod starts."
