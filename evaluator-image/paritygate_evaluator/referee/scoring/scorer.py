@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +36,7 @@ class Scored:
     outcomes: npt.NDArray[np.int8]
     """BOTH_WRONG, BOTH_RIGHT, LOST or WON; BOTH_RIGHT throughout where a task knows no right and wrong."""
     columns: Mapping[Column, Units]
-    """Every asked column but outcomes and cells."""
+    """Every asked column but outcomes and cells, its perturbation left out: the inputs may have been changed or not."""
     baseline: Answers
     """Class numbers (task Multilabel: the number of a set of labels), or NO_ANSWER."""
     candidate: Answers
@@ -62,7 +62,8 @@ class Scorer(ABC):
     def __init__(self, pack: str, truth: Truth, columns: Collection[Column]) -> None:
         self._pack = pack
         self._truth = truth
-        self._columns = tuple(c for c in columns if c.kind not in _FOLLOWING and not c.perturbation)
+        stored = (replace(column, perturbation="") for column in columns if column.kind not in _FOLLOWING)
+        self._columns = tuple(dict.fromkeys(stored))
         wrong = sorted({c.kind for c in columns} - self.KINDS)
         if wrong:
             raise refusal(pack, f"{', '.join(wrong)} can't be measured on a pack of this task; leave the gate out")
