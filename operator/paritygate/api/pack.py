@@ -128,9 +128,6 @@ class SliceColumn(Model):
         default=(), max_length=3, description="Columns of the labels whose values are joined: one slice a combination."
     )
     groups: bool = Field(
-        default=False, description="Its values are groups that must fare alike: the tier's fairness gate compares them."
-    )
-    groups: bool = Field(
         default=False,
         description="Whether its values are groups, of people say, that must fare alike: brings a fairness gate.",
     )
