@@ -4,8 +4,8 @@
 {"architecture": "mlp", "input": "x", "output": "scores", "widths": [64, 256, 10], "activation": "relu",
  "final": "softmax"}
 ```
-The names of the tensors are those of the modules below: `layers.0.weight`, `layers.0.bias`, ... Weights may be float32,
-float16 or bfloat16, all of one type: that is what the model computes in. Inputs and outputs are float32 whichever it is.
+The names of the tensors are those of the modules below: `layers.0.weight`, `layers.0.bias`, ... Weights are float32,
+float16 or bfloat16, all of one type: that is what the model computes in. Inputs and outputs are float32 all the same.
 """
 
 from collections.abc import Callable, Sequence

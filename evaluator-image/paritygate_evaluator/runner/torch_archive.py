@@ -18,7 +18,7 @@ from .runtime import ModelRefusedError
 
 SCHEMA = 8
 """Major version of the graph's format that is understood: torch 2.6 and later."""
-_LARGEST_JSON = 1 << 27
+_LARGEST_JSON, _BLOCK = 1 << 27, 1 << 20
 _PAYLOAD = re.compile(r"[A-Za-z0-9_]{1,100}")
 _NATIVE = ("data/aotinductor/", "data/executorch/", "data/mtia/")
 
@@ -70,8 +70,8 @@ class Archive:
         for name, told in config.items():
             if told.get("use_pickle") is not False or told.get("tensor_meta") is None:
                 raise self.refused(
-                    f"keeps {name!r} as a pickle, which is a program: refused by every policy. Replace tensor subclasses "
-                    "and packed parameters by plain tensors before exporting (torchao: unwrap_tensor_subclass)"
+                    f"keeps {name!r} as a pickle, which is a program: refused by every policy. Replace tensor "
+                    "subclasses and packed parameters by plain tensors before exporting"
                 )
             if not _PAYLOAD.fullmatch(str(told.get("path_name"))):
                 raise self.refused(f"keeps {name!r} in {told.get('path_name')!r}, which is no name of a tensor")
@@ -84,17 +84,14 @@ class Archive:
         return self._sizes[f"data/{kind}/{payload}"].file_size
 
     def read_into(self, kind: str, payload: str, memory: memoryview) -> None:
-        """Fill `memory`, which is as large as the storage."""
+        """Fill `memory`, which is as large as the storage, block by block: a model is never in memory twice."""
         try:
             with self._zip.open(self._sizes[f"data/{kind}/{payload}"]) as stream:
-                at = 0
-                while at < len(memory):
-                    got = stream.readinto(memory[at:])  # type: ignore[arg-type]  # typeshed: no memoryview
-                    if not got:
-                        raise self.refused(f"ends within data/{kind}/{payload}: truncated?")
-                    at += got
-        except (OSError, zipfile.BadZipFile) as error:
-            raise self.refused(f"has a damaged data/{kind}/{payload} ({error})") from error
+                for at in range(0, len(memory), _BLOCK):
+                    block = memory[at : at + _BLOCK]
+                    block[:] = stream.read(len(block))
+        except (OSError, ValueError, zipfile.BadZipFile) as error:
+            raise self.refused(f"has a damaged data/{kind}/{payload} ({error}): truncated?") from error
 
     def _checked(self, size: int) -> Mapping[str, zipfile.ZipInfo]:
         entries = self._zip.infolist()

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from .layers import DEQUANTISED, QUANTISED
-from .runtime import ModelRefusedError, Port, check_items
+from .runtime import Port, check_items
 from .torch_archive import Archive
 from .torch_network import dtype_name, output_names
 from .torch_operators import OperatorRefusedError, resolved
@@ -135,11 +135,11 @@ class _Reader:
         """The whole of it."""
         module = self.program["graph_module"]
         graph, signature = module["graph"], module["signature"]
+        names = [_result(self.archive, spec) for spec in signature["output_specs"]]
         stored = self._tensors("weights") | self._tensors("constants")
         fed = [name for spec in signature["input_specs"] if (name := self._input(spec, stored)) is not None]
         for node in graph["nodes"]:
             self._node(node)
-        names = [_result(self.archive, spec) for spec in signature["output_specs"]]
         labels = output_names(module["module_call_graph"], len(names))
         sizes = graph["tensor_values"]
         results = tuple(self.places[name] for name in names)
@@ -163,7 +163,7 @@ class _Reader:
             if payload not in storages:
                 storage = torch.empty(self.archive.size(kind, payload), dtype=torch.uint8)
                 if storage.numel():
-                    self.archive.read_into(kind, payload, memoryview(storage.numpy()))
+                    self.archive.read_into(kind, payload, storage.numpy().data)
                 storages[payload] = storage
             flat = storages[payload].view(_DTYPES[meta["dtype"]])
             sizes, strides = ([_known(size) for size in meta[key]] for key in ("sizes", "strides"))
@@ -342,7 +342,7 @@ def _known(size: Mapping[str, Any]) -> int:
 
 
 def _port(name: str, meta: Mapping[str, Any]) -> Port:
-    shape = tuple(size["as_int"] if "as_int" in size else None for size in meta["sizes"])
+    shape = tuple(size.get("as_int") for size in meta["sizes"])
     return Port(name, dtype_name(_DTYPES[meta["dtype"]]), shape)
 
 

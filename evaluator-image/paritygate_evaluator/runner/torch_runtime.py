@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -24,8 +23,11 @@ from .runtime import (
     items_within,
     rows,
 )
+from .torch_architectures import read_weights
 from .torch_files import Format, model_file
 from .torch_network import Network
+from .torch_program import read_program
+from .torch_script import read_script
 
 _DEVICES = {"CPUExecutionProvider": "cpu", "CUDAExecutionProvider": "cuda"}
 """Pools name where models run by onnxruntime's providers; these are the devices of torch that are meant by them."""
@@ -134,7 +136,8 @@ class TorchModel:
         for port, array in zip(self.outputs, outputs, strict=True):
             if array.ndim == 0 or len(array) != count:
                 raise OutputShapeError(
-                    f"output {port.name!r} has shape {list(array.shape)} for {count} items; the first axis must be items"
+                    f"output {port.name!r} has shape {list(array.shape)} for {count} items; the first axis must be "
+                    "items"
                 )
         # A copy, because an output may be an input that is passed on.
         return [array.copy() for array in outputs]
@@ -177,16 +180,10 @@ class TorchModel:
 def _read(file: Path, kind: Format, device: torch.device) -> Network:
     match kind:
         case Format.EXPORTED_PROGRAM:
-            from .torch_program import read_program
-
             return read_program(file, device)
         case Format.SAFETENSORS:
-            from .torch_architectures import read_weights
-
             return read_weights(file, device)
         case Format.TORCH_SCRIPT:
-            from .torch_script import read_script
-
             return read_script(file, device)
 
 
@@ -204,7 +201,8 @@ def _device(providers: Sequence[str]) -> torch.device:
 def _make_exact() -> None:
     """The same answer every time, in the precision that the model asks for. For this process, which has one model."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True)
+    # Not use_deterministic_algorithms: it also tells the compiler, and loads it for that: seconds, and 300 MiB.
+    torch.set_deterministic_debug_mode("error")
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = False

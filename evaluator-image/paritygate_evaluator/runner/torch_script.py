@@ -63,7 +63,7 @@ def read_script(file: Path, device: torch.device) -> ScriptNetwork:
     """The model of a TorchScript archive and the config.json beside it. Raises ModelRefusedError."""
     config = _read_config(file.with_name(_CONFIG))
     try:
-        module = torch.jit.load(str(file), map_location=device).eval()
+        module = torch.jit.load(str(file), map_location=device).eval()  # type: ignore[no-untyped-call]  # torch's
     except (RuntimeError, ValueError) as error:
         raise ModelRefusedError(f"{file.name} can't be loaded: {str(error).strip().splitlines()[0][:300]}") from error
     inputs, outputs = (
