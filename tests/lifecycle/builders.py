@@ -25,7 +25,20 @@ from paritygate.api import (
 )
 from paritygate.api.policy import PolicySpec
 from paritygate.evidence import canonical_json
-from paritygate.judge import ItemTally, build_plan, conclude, expand, hard_gates, plan_digest
+from paritygate.judge import (
+    BOTH_RIGHT,
+    LOST,
+    WON,
+    Gate,
+    Items,
+    ItemTally,
+    build_plan,
+    conclude,
+    culprits,
+    expand,
+    hard_gates,
+    plan_digest,
+)
 
 A, B, C = "pvc://models/a", "pvc://models/b", "pvc://models/c"
 SHA = {name: f"sha256:{hashlib.sha256(name.encode()).hexdigest()}" for name in (A, B, C, "inputs", "labels")}
@@ -87,19 +100,31 @@ def pack(name: str = "core", **data: Any) -> ScenarioPack:
 
 
 @lru_cache
-def gates(kind: str) -> tuple[GateRecord, ...]:
-    """The gates of an evaluation that passes, fails, or has too few items. The counts are those of real tallies."""
-    plan = _plan()
-    items = {"passes": 5000, "fails": 3000, "ends-open": 3000}[kind]
-    generator = np.random.default_rng(7)
+def _expanded(size: int) -> tuple[Gate, ...]:
+    ranges = ["high" if i % 5 == 0 else "low" for i in range(size)]
+    return expand(_plan(), Items([str(i) for i in range(size)], {"input-range": ranges}))
+
+
+@lru_cache
+def _tallies(kind: str) -> tuple[ItemTally, ...]:
+    """The tallies of an evaluation that passes, fails, or has too few items."""
+    size = {"passes": 5000, "fails": 3000, "ends-open": 3000}[kind]
     harmful = {"passes": 0.002, "fails": 0.06, "ends-open": 0.012}[kind]
-    outcomes = generator.choice([3, 2, 1], size=items, p=[0.002, harmful, 0.998 - harmful]).astype(np.int8)
-    expanded = expand(plan, [str(i) for i in range(items)], {})
-    tallies = [ItemTally(gate, plan, hard_gates(expanded)) for gate in expanded if gate.power]
+    generator = np.random.default_rng(7)
+    outcomes = generator.choice([WON, LOST, BOTH_RIGHT], size=size, p=[0.002, harmful, 0.998 - harmful])
+    hard = hard_gates(_expanded(size))
+    tallies = tuple(ItemTally(gate, _plan(), hard) for gate in _expanded(size) if gate.power)
     for tally in tallies:
-        tally.count(outcomes)
-    unmeasured = [GateRecord(name=g.name, claim=g.name, decision="Open") for g in expanded if not g.power]
-    return (*(tally.record() for tally in tallies), *unmeasured)
+        tally.count(lambda indices: outcomes[indices])
+    return tallies
+
+
+@lru_cache
+def gates(kind: str) -> tuple[GateRecord, ...]:
+    """What such an evaluation records: the counts of real tallies, and gates that were not measured."""
+    counted = tuple(tally.record() for tally in _tallies(kind))
+    unmeasured = [gate for gate in _expanded(3000) if not gate.power]
+    return (*counted, *(GateRecord(name=g.name, claim=g.name, decision="Open") for g in unmeasured))
 
 
 def result(plan: EvaluationPlan, kind: str = "passes", **update: Any) -> EvaluationResult:
@@ -117,6 +142,7 @@ def result(plan: EvaluationPlan, kind: str = "passes", **update: Any) -> Evaluat
             "items": max(record.n for record in records),
             "harmful_flips": max(record.n10 for record in records),
             "beneficial_flips": max(record.n01 for record in records),
+            "culprits": culprits(plan, _tallies(kind)),
             "baseline_digest": plan.baseline.digest or SHA[A],
             "candidate_digest": plan.candidate.digest,
             **update,

@@ -43,7 +43,7 @@ REFUSED: dict[str, tuple[Callable[[EvaluationPlan], Forged], str]] = {
     "other-inputs": (lambda p: _altered(p, input_digest="sha256:" + "0" * 64), "result is of input digest"),
     "other-attempt": (lambda p: _altered(p, attempt=2), "the result is of attempt 2, this is attempt 1"),
     "other-candidate": (lambda p: _altered(p, candidate_digest=builders.SHA[builders.A]), "a candidate of digest"),
-    "counts-that-do-not-add-up": (_forged_counts, "adds up to"),
+    "counts-that-do-not-add-up": (_forged_counts, "count the same items and differ in what they saw"),
     "not-a-number": (lambda p: _edited(p, lambda t: t.replace('"items":5000', '"items":NaN')), "NaN is no number"),
     "twice": (lambda p: _edited(p, lambda t: t[:-1] + ',"outcome":"Passed"}'), "given twice"),
     "unknown-field": (lambda p: _edited(p, lambda t: t[:-1] + ',"verdict":"Passed"}'), "verdict"),

@@ -98,14 +98,14 @@ def test_gates_are_told_worst_first_with_value_margin_interval_and_n() -> None:
     decisions = [gate.decision for gate in world.status.gates]
     assert decisions == sorted(decisions, key=[Decision.HARM, Decision.OPEN, Decision.PROVED].index)
     worst = world.status.gates[0]
-    for part in ("harmful flips", "[", "margin", "n=", "worse than allowed"):
+    for part in ("accuracy lost", "[", "margin", "n=", "worse than allowed"):
         assert part in worst.message
 
 
 def test_planned_says_what_has_to_be_proved() -> None:
     world = World()
     world.rest()
-    assert world.condition("Planned").message == "3 gates (2 hard) on core 1; alpha 0.05"
+    assert world.condition("Planned").message == "5 gates (3 hard) on core 1; alpha 0.05"
 
 
 def test_the_subject_and_the_digests_are_told() -> None:

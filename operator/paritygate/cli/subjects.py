@@ -9,6 +9,7 @@ from paritygate.api import DataFile, PlannedPack, ScenarioPack, Subject, Validat
 from paritygate.api.manifest import load_one
 from paritygate.api.policy import PolicySpec
 from paritygate.evidence import manifest_digest
+from paritygate.judge import planned_pack
 
 from .usage import UsageError
 
@@ -36,16 +37,9 @@ def planned_packs(files: Sequence[Path]) -> tuple[PlannedPack, ...]:
     for file in files:
         manifest = load_one(file, ScenarioPack)
         spec, folder = manifest.spec, file.absolute().parent
-        packs.append(
-            PlannedPack(
-                name=manifest.metadata.name,
-                version=spec.version,
-                task=spec.task,
-                inputs=_data(f"{file}: spec.data.inputs", spec.data.inputs, folder),
-                labels=_data(f"{file}: spec.data.labels", spec.data.labels, folder),
-                slices=tuple(one.column for one in spec.slices),
-            )
-        )
+        inputs = _data(f"{file}: spec.data.inputs", spec.data.inputs, folder)
+        labels = _data(f"{file}: spec.data.labels", spec.data.labels, folder)
+        packs.append(planned_pack(manifest.metadata.name, spec, inputs, labels))
     names = [pack.name for pack in packs]
     if twice := [name for name in names if names.count(name) > 1]:
         raise UsageError(f"--pack: two packs are named {twice[0]!r}; name each once")

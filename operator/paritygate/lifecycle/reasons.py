@@ -61,6 +61,7 @@ EVALUATION_MEANINGS = {
     EvaluationReason.CHECK_FAILED: "The candidate failed a deterministic check: it does not load, or answers nonsense.",
     EvaluationReason.ITEMS_EXHAUSTED: "All items were used and a hard gate is neither proved nor refuted.",
     EvaluationReason.UNDERPOWERED: "The packs are too small to prove a hard gate: refused before a device was used.",
+    EvaluationReason.CALIBRATION_OVERLAP: "The calibration data holds items of a pack: the candidate has seen them.",
     EvaluationReason.NO_HARD_GATE: "No hard gate could be proved, so nothing was claimed.",
     EvaluationReason.NOISY_NODE: "The node can't tell two identical models apart: latency was not judged.",
     EvaluationReason.BIASED_HARNESS: "The measurement favours one place: a fault of ours, latency was not judged.",

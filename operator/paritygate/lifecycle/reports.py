@@ -43,6 +43,9 @@ _EVIDENCE = (
     "beneficial_flips",
     "neutral_flips",
     "worst",
+    "repeat",
+    "culprits",
+    "layers",
     "environment",
 )
 """What a report takes over from a result as it is. The latency times stay behind: the result's digest tells of them."""

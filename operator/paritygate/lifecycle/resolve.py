@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from paritygate.api import AcceleratorPool, PlannedPack, ScenarioPack, Subject, ValidationPolicy
+from paritygate.api import AcceleratorPool, Subject, ValidationPolicy
 from paritygate.evidence import digest_of
-from paritygate.judge import PlanError, build_plan, plan_digest
+from paritygate.judge import PlanError, build_plan, plan_digest, planned_pack
 from paritygate.serving import Wanted, preflight, read_target
 
 from .case import Problem, Resolved
@@ -60,24 +60,16 @@ def _planned(observed: Observed, policy: ValidationPolicy, pool: AcceleratorPool
         candidate=Subject(uri=spec.candidate.uri, digest=spec.candidate.digest),
         technique=spec.candidate.technique,
         purpose=spec.purpose,
-        packs=[_planned_pack(pack) for pack in packs],
+        packs=[
+            planned_pack(pack.metadata.name, pack.spec, pack.spec.data.inputs, pack.spec.data.labels) for pack in packs
+        ],
         policy=policy.spec,
         execution_providers=pool.spec.runtime.execution_providers,
         threads=pool.spec.runtime.threads,
+        runtime=pool.spec.runtime.name,
         environment=environment,
     )
     return Resolved(plan, plan_digest(plan), digest_of(policy.spec.dump()), policy, pool)
-
-
-def _planned_pack(pack: ScenarioPack) -> PlannedPack:
-    return PlannedPack(
-        name=pack.metadata.name,
-        version=pack.spec.version,
-        task=pack.spec.task,
-        inputs=pack.spec.data.inputs,
-        labels=pack.spec.data.labels,
-        slices=tuple(slice_.column for slice_ in pack.spec.slices),
-    )
 
 
 def _baseline(observed: Observed) -> Subject | Problem:
