@@ -14,7 +14,7 @@ import torch
 import torch.ao.quantization.fx._decomposed  # registers quantized_decomposed
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from paritygate_evaluator.runner.layers import compare_layers, first_broken
+from paritygate_evaluator.runner.layers import DEQUANTISED, QUANTISED, compare_layers, first_broken
 from paritygate_evaluator.runner.runtime import (
     FORMATS,
     LayeredModel,
@@ -501,24 +501,24 @@ def layers(module: nn.Module, folder: Path, most_bytes: int = 1 << 20) -> dict[s
 
 def test_layers_show_where_a_quantised_model_broke(tmp_path: Path) -> None:
     baseline = layers(Quantised(0.0), tmp_path / "baseline")
-    assert list(baseline) == ["linear", "relu", "linear_1"]
+    assert list(baseline) == ["x", "linear", "relu", "linear_1"]
     good, bad = (layers(Quantised(scale), tmp_path / f"{scale}") for scale in (0.02, 0.001))
-    assert list(good) == ["linear", "relu", "relu_QuantizeLinear_Output", "relu_DequantizeLinear_Output", "linear_1"]
-    assert good["relu_QuantizeLinear_Output"].dtype == np.int8
+    assert list(good) == ["x", "linear", "relu", "relu" + QUANTISED, "relu" + DEQUANTISED, "linear_1"]
+    assert good["relu" + QUANTISED].dtype == np.int8
     for candidate, where, cut in ((good, "relu", 0.0), (bad, "relu", 0.3)):
         differences = compare_layers(baseline, candidate)
-        assert [difference.name for difference in differences] == ["linear", "relu", "linear_1"]
+        assert [difference.name for difference in differences] == ["x", "linear", "relu", "linear_1"]
         broken = first_broken(differences)
         assert broken is not None
         assert broken.name == where
         assert broken.clipped is not None
         assert broken.clipped >= cut
-    assert compare_layers(baseline, good)[1].error < 0.05 < 0.5 < compare_layers(baseline, bad)[1].error
+    assert compare_layers(baseline, good)[2].error < 0.05 < 0.5 < compare_layers(baseline, bad)[2].error
 
 
 def test_layers_take_no_more_memory_than_they_may(tmp_path: Path) -> None:
-    assert len(layers(Quantised(0.0), tmp_path / "a", 10 * 4 * (32 + 32 + 4))["relu"]) == 10
-    with pytest.raises(RunFailedError, match="one item take 272 bytes, at most 100"):
+    assert len(layers(Quantised(0.0), tmp_path / "a", 10 * 4 * (8 + 32 + 32 + 4))["relu"]) == 10
+    with pytest.raises(RunFailedError, match="one item take 304 bytes, at most 100"):
         layers(Quantised(0.0), tmp_path / "b", 100)
 
 

@@ -38,7 +38,7 @@ class LayerDifference:
     """|candidate - baseline| / |baseline|, Euclidean over all values. Infinite where the candidate's are not finite
     and the baseline's are, or where the baseline's are all zero and the candidate's are not."""
     clipped: float | None
-    """Share of the candidate's values that its 8-bit range cut off; None where it is not quantised to 8 bits."""
+    """Share of the baseline's values that the candidate's 8-bit range cut off; None where it has none."""
 
 
 def compare_layers(baseline: Mapping[str, Array], candidate: Mapping[str, Array]) -> tuple[LayerDifference, ...]:
@@ -51,7 +51,7 @@ def compare_layers(baseline: Mapping[str, Array], candidate: Mapping[str, Array]
     (its bytes are bounded), the items that both have are compared.
     """
     return tuple(
-        LayerDifference(name, place, _relative_error(array[:count], other[:count]), _clipped(name, candidate))
+        LayerDifference(name, place, _relative_error(array[:count], other[:count]), _clipped(name, array, candidate))
         for place, (name, array) in enumerate(baseline.items())
         if array.dtype.kind == "f" and array.ndim
         for other in (candidate.get(name + DEQUANTISED, candidate.get(name)),)
@@ -90,9 +90,9 @@ def saturation(array: Array) -> float | None:
 def clipped(original: Array, quantised: Array, dequantised: Array) -> float | None:
     """Share of values that lie outside the range that an 8-bit tensor can hold, so that they were cut off.
 
-    Cut off = at the end of the range, and further from its original than the half step that rounding costs. Three
-    arrays of one shape; None unless `quantised` is int8 or uint8 (or when it holds nothing). Quantised per tensor:
-    the step is that between the two ends of what occurs. If only one value occurs, any difference counts as cut off.
+    Cut off = at the end of the range, and further from its original than a step of the range. Three arrays of one
+    shape; None unless `quantised` is int8 or uint8, or when it is empty. Quantised per tensor: the step is that between
+    the ends of what occurs. If only one value occurs, any difference counts as cut off.
     """
     if quantised.dtype not in (np.int8, np.uint8) or not quantised.size:
         return None
@@ -100,16 +100,17 @@ def clipped(original: Array, quantised: Array, dequantised: Array) -> float | No
     values = np.asarray(dequantised, np.float64)
     steps = int(quantised.max()) - int(quantised.min())
     step = (values.max() - values.min()) / steps if steps else 0.0
-    far = np.abs(np.asarray(original, np.float64) - values) > step * 0.501
+    far = np.abs(np.asarray(original, np.float64) - values) > step
     return float(np.mean(((quantised == ends.min) | (quantised == ends.max)) & far))
 
 
-def _clipped(name: str, tensors: Mapping[str, Array]) -> float | None:
-    three = [tensors.get(name), tensors.get(name + QUANTISED), tensors.get(name + DEQUANTISED)]
-    found = [array for array in three if array is not None]
-    if len(found) < len(three) or len({array.shape for array in found}) > 1:
+def _clipped(name: str, original: Array, candidate: Mapping[str, Array]) -> float | None:
+    """By the baseline's values: the candidate's own may be from before an activation that its range stands in for."""
+    quantised, dequantised = candidate.get(name + QUANTISED), candidate.get(name + DEQUANTISED)
+    if quantised is None or dequantised is None or quantised.shape[1:] != original.shape[1:]:
         return None
-    return clipped(*found)
+    count = min(len(original), len(quantised), len(dequantised))
+    return clipped(original[:count], quantised[:count], dequantised[:count])
 
 
 def _relative_error(baseline: Array, candidate: Array) -> float:

@@ -23,6 +23,8 @@ from .onnx_preflight import (
 from .runtime import RunFailedError
 
 _LENGTH_DELIMITED = 2
+_RENAMED = "_QuantizeLinear_Input"
+"""What onnxruntime's quantiser adds to the name of a model's output, when it gives that to the dequantised one."""
 _SILENT = frozenset({"Constant"})
 """Operators whose output is part of the file, not computed."""
 
@@ -84,10 +86,10 @@ def _shown(nodes: list[_Node]) -> dict[str, str]:
     taken: set[str] = set()
     for node in nodes:
         for output in filter(None, node.outputs if node.operator not in _SILENT else ()):
-            shown = output
+            shown = output.removesuffix(_RENAMED)
             if node.operator == "QuantizeLinear":
-                quantised[output] = node.inputs[0]
-                shown = node.inputs[0] + QUANTISED
+                quantised[output] = node.inputs[0].removesuffix(_RENAMED)
+                shown = quantised[output] + QUANTISED
             elif node.operator == "DequantizeLinear" and node.inputs[0] in quantised:
                 shown = quantised[node.inputs[0]] + DEQUANTISED
             # Some tools write one pair of nodes for each reader of a tensor; all of these hold the same.

@@ -148,7 +148,7 @@ class OnnxModel:
         return _Bound(session, binding, (*feeds.values(), *outputs))
 
     def intermediate(self, feeds: Mapping[str, Array], most_bytes: int = MOST_BYTES) -> dict[str, Array]:
-        """Every tensor of numbers between inputs and outputs, computed without optimisations. Raises RunFailedError.
+        """Every tensor of numbers from inputs to outputs, computed without optimisations. Raises RunFailedError.
 
         In a session of its own, which goes when this returns: fused, a layer has no output to look at.
         """
@@ -248,10 +248,9 @@ def _providers(names: Sequence[str]) -> list[tuple[str, dict[str, str]]]:
 def _layers(session: ort.InferenceSession, exposed: Exposed, feeds: Mapping[str, Array]) -> dict[str, Array]:
     names = [output.name for output in session.get_outputs()]
     values = dict(zip(names, session.run(names, dict(feeds)), strict=True))
+    found = {**feeds} | {shown: values.get(name) for name, shown in exposed.names.items()}
     return {
-        shown: values[name]
-        for name, shown in exposed.names.items()
-        if isinstance(values.get(name), np.ndarray) and values[name].dtype.kind in "biuf"
+        name: array for name, array in found.items() if isinstance(array, np.ndarray) and array.dtype.kind in "biuf"
     }
 
 

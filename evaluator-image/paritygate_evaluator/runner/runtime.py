@@ -100,7 +100,7 @@ class LayeredModel(Protocol):
     """What a LoadedModel may do beside: show what it computes on its way from inputs to outputs."""
 
     def intermediate(self, feeds: Mapping[str, Array], most_bytes: int = MOST_BYTES) -> dict[str, Array]:
-        """Every tensor of numbers that the model computes for these items, in the order of computing.
+        """The inputs, and every tensor of numbers that the model computes from them, in the order of computing.
 
         `feeds` are whole arrays, a few items each; if all of it would take more than `most_bytes`, fewer items from
         the front are run. Names are the model's own, but where X is quantised and dequantised these are called

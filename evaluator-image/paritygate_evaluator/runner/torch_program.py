@@ -181,7 +181,7 @@ class _Reader:
                     raise self.archive.refused(
                         f"takes an input that is no tensor ({given}): export it with a fixed one"
                     )
-                self._place(argument["name"], None)
+                self.shown[self._place(argument["name"], None)] = str(argument["name"])
                 return str(argument["name"])
             case "parameter" | "buffer" | "tensor_constant":
                 name = told["arg"]["name"]

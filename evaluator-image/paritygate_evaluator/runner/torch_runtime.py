@@ -94,7 +94,7 @@ class TorchModel:
         return partial(self._call, tensors)
 
     def intermediate(self, feeds: Mapping[str, Array], most_bytes: int = MOST_BYTES) -> dict[str, Array]:
-        """Every tensor of numbers between inputs and outputs, in the order of computing. Raises RunFailedError."""
+        """Every tensor of numbers from inputs to outputs, in the order of computing. Raises RunFailedError."""
         try:
             one = self._layers({name: array[:1] for name, array in feeds.items()})
             count = items_within(most_bytes, len(next(iter(feeds.values()))), one)
@@ -103,7 +103,7 @@ class TorchModel:
             raise RunFailedError(f"its layers can't be shown: {_first(error)}") from error
 
     def _layers(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        shown: dict[str, Array] = {}
+        shown: dict[str, Array] = dict(feeds)
 
         def keep(name: str, tensor: torch.Tensor) -> None:
             # Copied at once: a later operation may work in place.
