@@ -106,7 +106,10 @@ def test_halves_in_sixteen_bits_are_probabilities_too() -> None:
     rng = np.random.default_rng(2)
     one = scorer(CLASSIFICATION, [scores(1000, dtype="float16")], ["0", "999"], scores=Scores.PROBABILITIES)
     output = softmax(rng.normal(0, 1, (2, 1000)), 1).astype(np.float16)
+    output[1, 0] += np.float16(0.005)  # as sums of halves go
     assert score(one, output, output).probabilities is not None
+    with refused("item 'i1'", "sum to 1.00"):
+        score(one, output.astype(np.float32), output)
 
 
 def test_a_softmax_in_eight_bits_is_judged_as_it_is() -> None:

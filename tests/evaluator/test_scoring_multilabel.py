@@ -144,6 +144,8 @@ def test_label_probabilities_need_no_sum_but_a_range() -> None:
     assert score(tagger(), said(TRUTH, 0.1, 1.0), said(TRUTH, 0, 0.9)).outcomes.size == 4
     with refused("core: baseline: item 'i0'", "from -4 to 4", "scores: Logits"):
         score(tagger(), said(TRUTH, -4, 4), said(TRUTH))
+    with refused("core: baseline: item 'i0'", "from 0 to 4"):
+        score(tagger(), said(TRUTH, 0, 4), said(TRUTH))
     with pytest.raises(ModelFailedError, match=r"candidate: item 'i0'.*add a sigmoid to it"):
         score(tagger(), said(TRUTH), said(TRUTH, -4, 4))
 
