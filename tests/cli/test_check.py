@@ -122,7 +122,7 @@ TAMPERED: list[tuple[str, Callable[[dict[str, dict[str, object]]], object], str]
     (
         "counts",
         lambda d: d["result"]["gates"][0].update(n10=0, n01=0),  # type: ignore[index]
-        "adds up to",
+        "differ in what they saw",
     ),
     ("field", lambda d: d["result"].update(extra=1), "extra"),
 ]
@@ -168,7 +168,7 @@ WRONG: list[tuple[str, Callable[[Path], None], str, str]] = [
     ("unknown field", edit("pack.yaml", '"slices"', '"slice"'), "", "write slices, not slice"),
     ("unknown metric", edit("policy.yaml", '"Accuracy"', '"Acuracy"'), "", "write Accuracy, not Acuracy"),
     ("number, not text", edit("policy.yaml", '"0.02"', "0.02"), "", 'put it in quotes, "0.02"'),
-    ("margin of a ratio", edit("policy.yaml", '"limit": "9.00"', '"margin": "0.09"'), "", "take limit"),
+    ("margin of a ratio", edit("policy.yaml", '"limit": "9.00"', '"margin": "0.09"'), "", "takes limit"),
     (
         "slice of no pack",
         edit("policy.yaml", '"margin"', '"sliceBy": "colour", "margin"'),

@@ -18,7 +18,18 @@ from paritygate.api import (
     Technique,
 )
 from paritygate.api.policy import GateSpec, PolicySpec
-from paritygate.judge import LOST, WON, ItemTally, build_plan, conclude, expand, hard_gates, plan_digest
+from paritygate.judge import (
+    LOST,
+    WON,
+    Items,
+    ItemTally,
+    build_plan,
+    conclude,
+    culprits,
+    expand,
+    hard_gates,
+    plan_digest,
+)
 
 DIGEST = "sha256:" + "0" * 64
 CHECKED = tuple(CheckRecord(name=check, ok=True) for check in Check)
@@ -44,6 +55,7 @@ def a_plan(*gates: dict[str, object], tier: str = "Standard", latency: bool = Fa
         ],
         policy=policy,
     )
+    plan = plan.model_copy(update={"claims": tuple(c for c in plan.claims if c.origin != "Technique")})
     if latency:
         return plan
     return plan.model_copy(update={"claims": tuple(c for c in plan.claims if c.metric != "LatencyRatio")})
@@ -63,10 +75,10 @@ def evaluate(
     plan: EvaluationPlan, ids: list[str], columns: dict[str, list[str]], outcomes: np.ndarray
 ) -> EvaluationResult:
     """The result an honest referee prints when every item is evaluated."""
-    gates = [g for g in expand(plan, ids, columns) if g.power]
+    gates = [g for g in expand(plan, Items(ids, columns)) if g.power]
     tallies = [ItemTally(g, plan, hard_gates(gates)) for g in gates]
     for tally in tallies:
-        tally.count(outcomes.astype(np.int8))
+        tally.count(lambda indices: outcomes[indices])
     records = tuple(t.record() for t in tallies)
     verdict = conclude(plan, records, CHECKED, None)
     return EvaluationResult(
@@ -76,6 +88,7 @@ def evaluate(
         message=verdict.message,
         gates=records,
         checks=CHECKED,
+        culprits=culprits(plan, tallies),
         items=len(ids),
         harmful_flips=int((outcomes == LOST).sum()),
         beneficial_flips=int((outcomes == WON).sum()),

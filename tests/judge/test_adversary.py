@@ -12,6 +12,7 @@ from paritygate.judge import (
     BOTH_RIGHT,
     LOST,
     ControlTally,
+    Items,
     LatencyTally,
     ResultRefused,
     conclude,
@@ -176,7 +177,7 @@ def timed() -> tuple[EvaluationPlan, EvaluationResult]:
     plan = a_plan(SLOW, latency=True)
     draw = np.random.default_rng(3)
     blocks, aa = (draw.lognormal(13, 0.02, (600, 4)).astype(np.int64) for _ in range(2))
-    gates = expand(plan, IDS, SCANNERS)
+    gates = expand(plan, Items(IDS, SCANNERS))
     control, tally = ControlTally(plan), LatencyTally(next(g for g in gates if not g.power), plan, hard_gates(gates))
     control.add(aa, last=True)
     tally.add(blocks)
@@ -234,7 +235,7 @@ def test_a_candidate_that_was_fast_and_then_slow_can_not_hide_the_harm() -> None
     draw = np.random.default_rng(5)
     blocks = draw.lognormal(13, 0.02, (2000, 4)).astype(np.int64)
     blocks[300:, 2:] *= 2
-    gate = next(g for g in expand(plan, IDS, SCANNERS) if not g.power)
+    gate = next(g for g in expand(plan, Items(IDS, SCANNERS)) if not g.power)
     tally = LatencyTally(gate, plan, 5)
     tally.add(blocks, last=True)
     record = tally.record()

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from paritygate.judge.batchlog import decode, encode
+from paritygate.judge.batchlog import decode_flips, encode_flips
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), max_size=60), st.integers(1, 8))
@@ -13,7 +13,7 @@ def test_a_log_tells_every_batch_again(flips, last):
     if len(rows):
         rows[-1] = (0, 0, last, 0)
     n = int(rows.sum())
-    assert (decode(encode(rows), n, 8) == rows).all()
+    assert (decode_flips(encode_flips(rows), n, 8) == rows).all()
 
 
 @pytest.mark.parametrize(
@@ -22,4 +22,4 @@ def test_a_log_tells_every_batch_again(flips, last):
 )
 def test_a_log_that_does_not_fit_is_refused(text, n):
     with pytest.raises(ValueError, match="batch"):
-        decode(text, n, 8)
+        decode_flips(text, n, 8)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from paritygate.api import Decision, Metric
-from paritygate.judge import ControlTally, LatencyTally, block_orders, decode_blocks, encode_blocks, expand
+from paritygate.judge import ControlTally, Items, LatencyTally, block_orders, decode_blocks, encode_blocks, expand
 from paritygate.judge.gates import Gate
 
 from .conftest import a_plan
@@ -18,7 +18,7 @@ def times(ratio: float, n: int = 400, seed: int = 1) -> np.ndarray:
 
 def p50_gate() -> tuple[object, Gate]:
     plan = a_plan(P50, {"name": "p95", "metric": "LatencyRatio", "enforcement": "DryRun"}, latency=True)
-    return plan, next(g for g in expand(plan, ["a"], {"scanner": ["A"]}) if g.name == "p50")
+    return plan, next(g for g in expand(plan, Items(["a"], {"scanner": ["A"]})) if g.name == "p50")
 
 
 def tally_of(ratio: float) -> LatencyTally:

@@ -5,6 +5,7 @@ from paritygate.judge import (
     BOTH_RIGHT,
     LOST,
     UNKNOWN,
+    Items,
     ItemTally,
     PlanError,
     ResultRefused,
@@ -89,15 +90,15 @@ def test_nothing_defaults_to_passed(records, because):
 
 def test_each_gate_counts_strictly_in_its_own_order(ids, columns):
     plan = a_plan()
-    overall, b = [g for g in expand(plan, ids, columns) if g.name in ("accuracy", "by-scanner/B")]
-    outcomes = np.full(5000, UNKNOWN, np.int8)
+    overall, b = [g for g in expand(plan, Items(ids, columns)) if g.name in ("accuracy", "by-scanner/B")]
+    outcomes = np.full(5000, UNKNOWN, np.int32)
     outcomes[b.sequence] = BOTH_RIGHT  # the slice was pulled ahead
     tally = ItemTally(overall, plan, 4)
-    tally.count(outcomes)
+    tally.count(outcomes.__getitem__)
     first_unknown = next(i for i, item in enumerate(overall.sequence) if outcomes[item] == UNKNOWN)
     assert tally.n == first_unknown // 8 * 8
     pulled = ItemTally(b, plan, 4)
-    pulled.count(outcomes)
+    pulled.count(outcomes.__getitem__)
     assert pulled.n == 500
 
 
@@ -112,7 +113,8 @@ def test_each_gate_counts_strictly_in_its_own_order(ids, columns):
         (lambda r: {"gates": (r.gates[0].model_copy(update={"log_e": 99.0}), *r.gates[1:])}, "recomputed"),
         (lambda r: {"gates": (r.gates[0].model_copy(update={"n": 99999}), *r.gates[1:])}, "does not fit"),
         (lambda r: {"gates": (r.gates[0].model_copy(update={"batch_log": "0,0*3"}), *r.gates[1:])}, "batches"),
-        (lambda r: {"gates": (r.gates[0].model_copy(update={"n11": 1}), *r.gates[1:])}, "adds up"),
+        (lambda r: {"gates": (r.gates[0].model_copy(update={"n11": 1}), *r.gates[1:])}, "differ in what they saw"),
+        (lambda r: {"gates": (r.gates[0].model_copy(update={"bet": "flip/2"}), *r.gates[1:])}, "the bet was 'flip/1"),
         (lambda r: {"gates": (r.gates[0].model_copy(update={"name": "mine"}), *r.gates[1:])}, "not one of the plan's"),
         (lambda r: {"reason": Reason.UNDERPOWERED}, "can't be for the reason"),
     ],

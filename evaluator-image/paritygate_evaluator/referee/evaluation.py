@@ -3,28 +3,34 @@
 import platform
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 
+import numpy as np
 from paritygate.api import (
+    SOFT_ONLY,
     Check,
     CheckRecord,
+    Culprit,
     Decision,
     EvaluationPlan,
     EvaluationResult,
     GateRecord,
+    LayerRecord,
     Metric,
     Outcome,
     Progress,
     Reason,
+    RepeatRecord,
+    SliceSource,
 )
 from paritygate.judge import (
-    MOST_ITEMS,
     Gate,
-    PlanError,
+    Items,
+    column_of,
     conclude,
-    expand,
+    culprits,
     order_seed,
     plan_digest,
     ratio_record,
@@ -33,14 +39,19 @@ from paritygate.judge import (
 from paritygate.stats.order import item_order
 
 from ..ending import EvaluatorError
-from .client import Description, ModelFailedError, Runner
+from .client import Description, Ints, ModelFailedError, Runner
+from .evidence import REPEATED, Evidence, NotFiniteError
+from .figures import Figures
 from .interface import check_interface, check_items, check_provider
-from .items import Evidence, ItemGates, NotFiniteError, judge_items
+from .items import ItemGates, judge_items
 from .labels import Labels
 from .latency import Latency
-from .scoring import ClassificationScorer
+from .layers import DEPARTED, departures
+from .measures import measured
+from .planning import gates_of, known_items
+from .scoring import scorer_for
+from .slices import derived_columns, of_confidence, of_statistics
 
-MOST_GATES = 512
 _TELL_SECONDS = 0.25
 
 
@@ -67,50 +78,39 @@ class Evaluation:
     attempt: int = 1
     _checks: list[CheckRecord] = field(default_factory=list)
     _environment: dict[str, str] = field(default_factory=dict)
-    _evidence: Evidence | None = None
+    _known: Items | None = None
     _gates: tuple[Gate, ...] = ()
+    _evidence: Evidence | None = None
     _items: ItemGates | None = None
     _latency: Latency | None = None
-    _ratios: list[GateRecord] = field(default_factory=list)
+    _measured: list[GateRecord] = field(default_factory=list)
+    _repeat: RepeatRecord | None = None
+    _layers: tuple[LayerRecord, ...] = ()
     _told: float = 0.0
     _started: str = field(default_factory=lambda: _now())
 
     def run(self) -> EvaluationResult:
         """The result, whatever it is. Raises EvaluatorError when there is no evidence to judge."""
-        self._gates = self._expanded()
-        self._items = ItemGates.of(self.plan, self._gates)
+        self._known = known_items(self.plan, self.labels)
+        # What the labels alone tell is planned first: nothing is reached for a test that can't be passed.
+        self._take_gates()
         refusal = self._plan_power()
         if refusal:
             return self._result(Outcome.INCONCLUSIVE, Reason.UNDERPOWERED, refusal)
         runner = self.connect()
         try:
-            self._measure(runner, self._items)
+            refusal = self._measure(runner)
         except ModelFailedError as error:
             self._failed_model(error)
         except NotFiniteError as error:
             self._not_finite(error)
         finally:
             runner.shutdown()
+        if refusal:
+            return self._result(Outcome.INCONCLUSIVE, Reason.UNDERPOWERED, refusal)
         control = self._latency.control if self._latency else None
         verdict = conclude(self.plan, self._records(), self._checks, control)
-        return self._result(verdict.outcome, verdict.reason, verdict.message)
-
-    def _expanded(self) -> tuple[Gate, ...]:
-        if len(self.labels.ids) > MOST_ITEMS:
-            said = f"the packs hold {len(self.labels.ids):,} items together: at most {MOST_ITEMS:,} are judged"
-            raise EvaluatorError(Reason.PACK_INVALID, f"{said}; draw a sample of them")
-        try:
-            gates = expand(self.plan, self.labels.ids, self.labels.columns)
-        except PlanError as error:
-            raise EvaluatorError(Reason.PACK_INVALID, str(error)) from error
-        if len(gates) > MOST_GATES:
-            largest = max(self.labels.columns, key=lambda c: len(set(self.labels.columns[c])))
-            raise EvaluatorError(
-                Reason.PACK_INVALID,
-                f"slice column {largest!r} has {len(set(self.labels.columns[largest])):,} values: at most {MOST_GATES} "
-                "gates are judged; group its values, or take it out of the pack's slices",
-            )
-        return gates
+        return self._result(verdict.outcome, verdict.reason, self._message(verdict.message))
 
     def _plan_power(self) -> str:
         """Tell what the items can prove; the reason to refuse, if a gate that may not be left out can't be proved."""
@@ -121,29 +121,93 @@ class Evaluation:
         if not refused:
             return ""
         return (
-            f"{'; '.join(_shortage(gate) for gate in refused[:5])}. Nothing was run. Add items, widen the margin, or "
-            "set underpowered: HarmOnly on the gate (it can then fail the candidate but is left out of the promise)"
+            f"{'; '.join(_shortage(gate) for gate in refused[:5])}. Nothing was run. Add items, widen the margin, set "
+            "evaluation.inference: LockedSet (a claim about these items only), or underpowered: HarmOnly on the gate "
+            "(it can then fail the candidate but is left out of the promise)"
         )
 
-    def _measure(self, runner: Runner, items: ItemGates) -> None:
+    def _measure(self, runner: Runner) -> str:
+        """Everything that needs the models; the reason to refuse, if a slice that they tell of is too small."""
         baseline = self._load(runner)
         if any(not check.ok for check in self._checks):
-            return
-        pack = self._pack_names()
-        scorer = ClassificationScorer(pack, baseline.outputs, self.labels.labels)
-        evidence = self._evidence = Evidence(runner, scorer, self.labels)
+            return ""
+        evidence = self._evidence = self._new_evidence(runner, baseline)
         self._environment["batch"] = str(evidence.tune())
+        refusal = self._derive(runner, evidence)
+        if refusal:
+            self._evidence = None
+            return refusal
+        order = item_order(order_seed(self.plan), self.labels.ids)
+        items = self._items
+        assert items is not None
+        evidence.prepare()
         while judge_items(items, evidence):
             self._progress("Evaluating", evidence.judged)
         self._checks += [CheckRecord(name=Check.OUTPUT_SHAPE, ok=True), CheckRecord(name=Check.FINITE, ok=True)]
+        self._run_again(evidence, order)
         if items.failed():
-            return
-        order = item_order(order_seed(self.plan), self.labels.ids)
+            self._layers = departures(runner, evidence.lost())
+            return ""
         self._latency = Latency(self.plan, self._gates, runner, order)
         self._latency.measure(
             lambda blocks, what: self._progress("Measuring", evidence.judged, f"{what}: {blocks} blocks")
         )
         self._weigh(runner)
+        self._measured += measured(self._gates, runner, evidence)
+        return ""
+
+    def _new_evidence(self, runner: Runner, baseline: Description) -> Evidence:
+        columns = {gate.column for gate in self._gates if gate.power is not None}
+        columns |= {
+            column_of(claim) for claim in self.plan.claims if claim.slice_by in derived_columns(self.plan.packs)
+        }
+        asked = {column.perturbation for column in columns}
+        perturbations = [p for p in self.plan.packs[0].perturbations if p.name in asked]
+        scorer = scorer_for(self.plan.packs, baseline.outputs, self.labels, columns)
+        figures = Figures(
+            scorer, {claim.metric for claim in self.plan.claims if claim.metric in SOFT_ONLY}, self.labels
+        )
+        return Evidence(runner, scorer, self.labels, columns, perturbations, figures)
+
+    def _derive(self, runner: Runner, evidence: Evidence) -> str:
+        """Slices that inputs and baseline tell of: their gates, with their power; the reason to refuse."""
+        assert self._known is not None
+        wanted = {claim.slice_by for claim in self.plan.claims}
+        lacking = {
+            name: column
+            for name, column in derived_columns(self.plan.packs).items()
+            if name in wanted and name not in self._known.columns
+        }
+        if not lacking:
+            return ""
+        found, statistics = dict(self._known.columns), None
+        for name, column in lacking.items():
+            if column.source is SliceSource.BASELINE_CONFIDENCE:
+                everything = np.arange(len(self.labels), dtype=np.int64)
+                found[name] = of_confidence(column, evidence.baseline_confidence(everything))
+            else:
+                statistics = statistics or runner.statistics()
+                found[name] = of_statistics(column, statistics)
+        self._known = replace(self._known, columns=found)
+        self._take_gates()
+        return self._plan_power()
+
+    def _take_gates(self) -> None:
+        assert self._known is not None
+        self._gates = gates_of(self.plan, self._known)
+        self._items = ItemGates.of(self.plan, self._gates)
+
+    def _run_again(self, evidence: Evidence, order: Ints) -> None:
+        """The A/A run: a candidate that answers the same item in two ways can't be judged by asking once."""
+        judged = order[evidence.plain.revealed[order]][:REPEATED]
+        self._repeat = repeat = evidence.repeat(judged)
+        allowed = max(len(judged) // 100, 2 * repeat.baseline)
+        ok = repeat.candidate <= allowed
+        said = (
+            f"candidate: {repeat.candidate} of {repeat.items} items were answered differently when asked again (the "
+            f"baseline: {repeat.baseline}); at most {allowed} may be. Remove what is random in it, or fix its seed"
+        )
+        self._checks.append(CheckRecord(name=Check.DETERMINISTIC, ok=ok, message="" if ok else said))
 
     def _load(self, runner: Runner) -> Description:
         """Load both and check that they and the packs fit together; the baseline's description."""
@@ -189,7 +253,7 @@ class Evaluation:
                 first, second = values[gate.claim.metric]
                 if first <= 0 or second <= 0:
                     raise EvaluatorError(Reason.RUNNER_LOST, f"{gate.name}: measured {second} / {first} bytes")
-                self._ratios.append(ratio_record(gate, first, second))
+                self._measured.append(ratio_record(gate, first, second))
 
     def _failed_model(self, error: ModelFailedError) -> None:
         """One model failed: the candidate's failure is a verdict, the baseline's is not about the candidate."""
@@ -212,12 +276,26 @@ class Evaluation:
         """Every gate of the plan, in its order, measured or not."""
         known = {tally.gate.name: tally.record() for tally in self._items.tallies} if self._items else {}
         known |= {
-            record.name: record for record in [*(self._latency.records() if self._latency else []), *self._ratios]
+            record.name: record for record in [*(self._latency.records() if self._latency else []), *self._measured]
         }
-        return tuple(
-            known.get(gate.name) or GateRecord(name=gate.name, claim=gate.claim.name, decision=Decision.OPEN)
-            for gate in self._gates
+        unknown = {claim.name for claim in self.plan.claims} - {gate.claim.name for gate in self._gates}
+        return (
+            *(
+                known.get(gate.name) or GateRecord(name=gate.name, claim=gate.claim.name, decision=Decision.OPEN)
+                for gate in self._gates
+            ),
+            *(GateRecord(name=name, claim=name, decision=Decision.OPEN) for name in sorted(unknown)),
         )
+
+    def _culprits(self) -> tuple[Culprit, ...]:
+        return culprits(self.plan, self._items.tallies) if self._items else ()
+
+    def _message(self, said: str) -> str:
+        """The verdict's sentence, and where a failed candidate first departs from the baseline."""
+        if not self._layers:
+            return said
+        first = next((layer for layer in self._layers if layer.difference >= DEPARTED), self._layers[0])
+        return f"{said}. It first departs at tensor {first.name} (relative difference {first.difference:.2f})"
 
     def _result(self, outcome: Outcome, reason: Reason, message: str) -> EvaluationResult:
         harmful, beneficial, neutral = self._evidence.flips() if self._evidence else (0, 0, 0)
@@ -236,6 +314,9 @@ class Evaluation:
             beneficial_flips=beneficial,
             neutral_flips=neutral,
             worst=self._evidence.worst() if self._evidence else (),
+            repeat=self._repeat,
+            culprits=self._culprits(),
+            layers=self._layers,
             latency_blocks=blocks,
             control_blocks=control_blocks,
             baseline_digest=self.artefacts.baseline_digest,

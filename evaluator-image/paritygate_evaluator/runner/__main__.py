@@ -16,7 +16,7 @@ from ..layout import Layout
 from ..terminate import end_on_terminate
 from .cores import usable_cores
 from .items import InputsError, Rows, load_inputs
-from .runtime import Options
+from .runtime import FORMATS, Options
 from .supervisor import ROLES, Supervisor
 
 CONFIGURATION = "PARITYGATE_RUNNER"
@@ -74,6 +74,7 @@ def _configuration(text: str) -> Configuration:
         options=Options(
             providers=tuple(raw.get("providers", ("CPUExecutionProvider",))),
             threads=usable_cores() if threads is None else int(threads),
+            formats=tuple(raw.get("formats", FORMATS)),
         ),
     )
 

@@ -126,6 +126,16 @@ class EvaluationPlan(Model):
         default={}, max_length=64, description="What else makes two runs comparable: pool, node selector, image."
     )
 
+    def runner_configuration(self) -> dict[str, object]:
+        """What the runner, with somebody's models in it, is told: nothing of labels, gates or margins."""
+        return {
+            "packs": len(self.packs),
+            "runtime": self.runtime,
+            "providers": list(self.execution_providers),
+            "formats": [str(form) for form in self.formats],
+            "threads": self.threads,
+        }
+
 
 class Decision(StrEnum):
     """What is known of one claim."""

@@ -262,6 +262,9 @@ class ValidationStatus(ReadModel):
         description="Everything the verdict depends on, as one sha256: a change of it is a new evaluation.",
     )
     policy_digest: Digest | None = Field(default=None, description="The policy as it was read.")
+    candidate_number: int | None = Field(
+        default=None, description="How many tries there were on the packs' data, this one included."
+    )
     subject: SubjectStatus | None = None
     verdict: VerdictStatus | None = None
     gates: Annotated[tuple[GateStatus, ...], ATOMIC] = Field(

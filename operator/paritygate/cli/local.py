@@ -55,12 +55,7 @@ class LocalEvaluation:
         return self._error(*_left_behind(layout, "fetch", code))
 
     def _judge(self, layout: Layout) -> EvaluationResult:
-        runner = {
-            "packs": len(self.plan.packs),
-            "runtime": self.plan.runtime,
-            "providers": list(self.plan.execution_providers),
-            "threads": self.plan.threads,
-        }
+        runner = self.plan.runner_configuration()
         # Only the referee is told the plan: the runner, with somebody's models in it, sees no margin and no label.
         with (
             _process("runner", layout, {"PARITYGATE_RUNNER": json.dumps(runner)}, subprocess.DEVNULL),

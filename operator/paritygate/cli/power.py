@@ -2,14 +2,16 @@
 
 import argparse
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from paritygate_evaluator.ending import EvaluatorError
 from paritygate_evaluator.referee.labels import Labels, read_label_file, together
+from paritygate_evaluator.referee.planning import gates_of, known_items
 
 from paritygate.api import EvaluationPlan, Outcome, Subject
 from paritygate.api.base import EXIT_CODES
-from paritygate.judge import Gate, build_plan, expand
+from paritygate.judge import Gate, build_plan
 
 from .show import show_power
 from .subjects import local_path, planned_packs, policy
@@ -47,12 +49,19 @@ def plan(options: argparse.Namespace) -> int:
         policy=policy(options.policy),
     )
     labels = _labels(evaluation)
-    gates = [gate for gate in expand(evaluation, labels.ids, labels.columns) if gate.power]
+    gates = [gate for gate in _gates(evaluation, labels) if gate.power]
     if options.json:
         print(json.dumps([PlannedGate(gate).dump() for gate in gates], indent=2))
     else:
         show_power(evaluation, gates)
     return EXIT_CODES[Outcome.INCONCLUSIVE if any(gate.refused for gate in gates) else Outcome.PASSED]
+
+
+def _gates(evaluation: EvaluationPlan, labels: Labels) -> Sequence[Gate]:
+    try:
+        return gates_of(evaluation, known_items(evaluation, labels))
+    except EvaluatorError as error:
+        raise UsageError(error.message) from error
 
 
 def _labels(evaluation: EvaluationPlan) -> Labels:

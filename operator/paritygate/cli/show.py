@@ -10,6 +10,7 @@ from rich.status import Status
 from rich.table import Table
 
 from paritygate.api import (
+    OF_ITEMS,
     Claim,
     Decision,
     Enforcement,
@@ -20,7 +21,7 @@ from paritygate.api import (
     Outcome,
     Progress,
 )
-from paritygate.judge import ITEM_METRICS, Gate, Verdict
+from paritygate.judge import Gate, Verdict
 
 _COLOURS = {Outcome.PASSED: "green", Outcome.FAILED: "red", Outcome.INCONCLUSIVE: "yellow", Outcome.ERROR: "magenta"}
 _WORST_FLIPS = 3
@@ -132,20 +133,20 @@ def _decision(claim: Claim, record: GateRecord) -> str:
 def _measured(claim: Claim, record: GateRecord) -> str:
     if record.estimate is None:
         return "-"
-    if claim.metric in ITEM_METRICS:
+    if claim.metric in OF_ITEMS:
         return f"{_points(record.estimate)} {'lost' if claim.metric is Metric.ACCURACY else 'newly wrong'}"
     return f"{record.estimate:.3f} x"
 
 
 def _allowed(claim: Claim) -> str:
-    return _points(float(claim.margin or 0)) if claim.metric in ITEM_METRICS else f"{float(claim.limit or 0):.2f} x"
+    return _points(float(claim.margin or 0)) if claim.metric in OF_ITEMS else f"{float(claim.limit or 0):.2f} x"
 
 
 def _interval(claim: Claim, record: GateRecord) -> str:
     if record.interval is None:
         return "-"
     low, high = record.interval
-    return f"{low * 100:.2f} to {high * 100:.2f}" if claim.metric in ITEM_METRICS else f"{low:.3f} to {high:.3f}"
+    return f"{low * 100:.2f} to {high * 100:.2f}" if claim.metric in OF_ITEMS else f"{low:.3f} to {high:.3f}"
 
 
 def _points(share: float) -> str:

@@ -1,42 +1,60 @@
 """Packs, policy and outcomes in; gates and a verdict out. Pure."""
 
+from .budget import alpha_of
 from .coherence import MOST_ITEMS, ResultRefused
-from .gates import Gate, expand
+from .columns import BOTH_RIGHT, BOTH_WRONG, LOST, UNKNOWN, WON, Column, Kind, column_of
+from .culprits import culprits
+from .declared import PlannedGate, declared_sizes, plan_power
+from .figures import Figure, figure_record, ratio_record
+from .gates import LABEL, Gate, Items, expand
 from .latency import ControlTally, LatencyTally, block_orders, decode_blocks, encode_blocks
-from .plan import ITEM_METRICS, PlanError, build_plan, order_seed, plan_digest
-from .ratios import ratio_record
+from .packs import PACK, PlanError, planned_pack
+from .plan import build_plan, order_seed, plan_digest
 from .recheck import recompute
 from .strict import strict_json
-from .tally import BOTH_RIGHT, BOTH_WRONG, LOST, UNKNOWN, WON, ItemTally, hard_gates
+from .tally import ItemTally, hard_gates
 from .verdict import Verdict, conclude, failed_already
 from .wording import describe, underpowered
 
 __all__ = [
     "BOTH_RIGHT",
     "BOTH_WRONG",
-    "ITEM_METRICS",
+    "LABEL",
     "LOST",
     "MOST_ITEMS",
+    "PACK",
     "UNKNOWN",
     "WON",
+    "Column",
     "ControlTally",
+    "Figure",
     "Gate",
     "ItemTally",
+    "Items",
+    "Kind",
     "LatencyTally",
     "PlanError",
+    "PlannedGate",
     "ResultRefused",
     "Verdict",
+    "alpha_of",
     "block_orders",
     "build_plan",
+    "column_of",
     "conclude",
+    "culprits",
+    "declared_sizes",
     "decode_blocks",
     "describe",
     "encode_blocks",
     "expand",
     "failed_already",
+    "figure_record",
     "hard_gates",
     "order_seed",
     "plan_digest",
+    "plan_power",
+    "planned_pack",
     "ratio_record",
     "recompute",
     "strict_json",

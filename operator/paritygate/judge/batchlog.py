@@ -1,9 +1,18 @@
 """The batches of a gate as text: small enough for the record, complete enough to recompute every bet.
 
-`n10,n01` a batch in order, `*k` when k equal ones follow each other: `0,0*58 1,0 0,0*3`. All batches are full but the
-last, which holds what is left of n; items without a flip follow from the size.
+One token a batch, in order, `*k` when k equal ones follow each other:
+
+- flips and rates: `n10,n01`, such as `0,0*58 1,0 0,0*3`. All batches are full but the last, so the rest follows from n.
+- bounded losses: `units:count,units:count`, rising.
+- cells (precision, F-beta, Jaccard, gap): their counts, `n0,n1,...,n7`.
+
+A text longer than `LONGEST_PLAIN` is written as `z:` and the base64 of its zlib compression.
 """
 
+import base64
+import binascii
+import zlib
+from collections.abc import Iterable
 from itertools import groupby
 
 import numpy as np
@@ -11,34 +20,27 @@ import numpy.typing as npt
 
 Ints = npt.NDArray[np.int64]
 
+LONGEST_PLAIN = 32_768
 
-def encode(batches: Ints) -> str:
+MOST_FLIPS, MOST_UNITS, MOST_CELLS = 1 << 22, 1 << 17, 1 << 21
+"""Items of one gate whose batches still fit a record."""
+
+_PACKED = "z:"
+_LONGEST = 1 << 26
+
+
+def encode_flips(batches: Ints) -> str:
     """Text of batches (k, 4) = [n10, n01, n11, n00]."""
-    tokens = []
-    for (n10, n01), run in groupby((int(row[0]), int(row[1])) for row in batches):
-        count = sum(1 for _ in run)
-        tokens.append(f"{n10},{n01}" + (f"*{count}" if count > 1 else ""))
-    return " ".join(tokens)
+    return _joined(f"{row[0]},{row[1]}" for row in batches.tolist())
 
 
-def decode(text: str, n: int, batch: int) -> Ints:
+def decode_flips(text: str, n: int, batch: int) -> Ints:
     """Batches (k, 4) of a log over `n` items; unflipped items stand in the third column, the fourth is 0.
 
     Raises ValueError naming the token or the count when the text is malformed or doesn't fit `n`.
     """
-    flips: list[tuple[int, int]] = []
     limit = -(-n // batch)
-    for token in text.split():
-        pair, _, repeat = token.partition("*")
-        n10, _, n01 = pair.partition(",")
-        if not (n10.isdecimal() and n01.isdecimal() and (repeat.isdecimal() or "*" not in token)):
-            raise ValueError(f"batch log: {token!r} is not n10,n01 or n10,n01*k")
-        times = int(repeat or 1)
-        if times > limit - len(flips):
-            raise ValueError(f"batch log holds more than the {limit} batches that {n} items make")
-        flips += [(int(n10), int(n01))] * times
-    if len(flips) != limit:
-        raise ValueError(f"batch log holds {len(flips)} batches, {n} items make {limit}")
+    flips = [_numbers(token, 2) for token in tokens(text, n, batch)]
     rows = np.zeros((limit, 4), np.int64)
     if limit:
         rows[:, :2] = flips
@@ -48,3 +50,88 @@ def decode(text: str, n: int, batch: int) -> Ints:
     if (rows < 0).any():
         raise ValueError("batch log: a batch has more flips than items")
     return rows
+
+
+def encode_cells(batches: Ints) -> str:
+    """Text of batches (k, cells)."""
+    return _joined(",".join(map(str, row)) for row in batches.tolist())
+
+
+def decode_cells(text: str, n: int, batch: int, cells: int) -> Ints:
+    """Batches (k, cells) of a log over `n` items. Raises ValueError when it is malformed or doesn't fit `n`."""
+    rows = np.array([_numbers(token, cells) for token in tokens(text, n, batch)], np.int64).reshape(-1, cells)
+    _check_sizes(rows.sum(1).tolist(), n, batch)
+    return rows
+
+
+def encode_units(batches: Iterable[Iterable[Iterable[int]]]) -> str:
+    """Text of batches [[units, count], ...]."""
+    return _joined(",".join(f"{units}:{count}" for units, count in batch) for batch in batches)
+
+
+def decode_units(text: str, n: int, batch: int) -> list[list[list[int]]]:
+    """Batches [[units, count], ...] of a log over `n` items. Raises ValueError as `decode_cells`."""
+    rows = [[_pair(pair, token) for pair in token.split(",")] for token in tokens(text, n, batch)]
+    _check_sizes([sum(count for _, count in row) for row in rows], n, batch)
+    return rows
+
+
+def _joined(tokens: Iterable[str]) -> str:
+    said = []
+    for token, run in groupby(tokens):
+        count = sum(1 for _ in run)
+        said.append(token + (f"*{count}" if count > 1 else ""))
+    text = " ".join(said)
+    if len(text) <= LONGEST_PLAIN:
+        return text
+    return _PACKED + base64.b64encode(zlib.compress(text.encode(), 9)).decode()
+
+
+def tokens(text: str, n: int, batch: int) -> list[str]:
+    """One token a batch, as many as `n` items make. Raises ValueError for another number, or what can't be unpacked."""
+    limit, found = -(-n // batch), list[str]()
+    for written in _unpacked(text).split():
+        token, star, repeat = written.partition("*")
+        if star and not (repeat.isdecimal() and len(repeat) < 9):
+            raise ValueError(f"batch log: {written!r} is repeated how often?")
+        times = int(repeat or 1)
+        if times > limit - len(found):
+            raise ValueError(f"batch log holds more than the {limit} batches that {n} items make")
+        found += [token] * times
+    if len(found) != limit:
+        raise ValueError(f"batch log holds {len(found)} batches, {n} items make {limit}")
+    return found
+
+
+def _unpacked(text: str) -> str:
+    if not text.startswith(_PACKED):
+        return text
+    try:
+        reader = zlib.decompressobj()
+        plain = reader.decompress(base64.b64decode(text.removeprefix(_PACKED), validate=True), _LONGEST)
+    except (binascii.Error, zlib.error) as error:
+        raise ValueError(f"batch log: not readable: {error}") from error
+    if not reader.eof:
+        raise ValueError(f"batch log: it is cut, or unpacks to more than {_LONGEST:,} characters")
+    return plain.decode("ascii", errors="replace")
+
+
+def _numbers(token: str, count: int) -> list[int]:
+    parts = token.split(",")
+    if len(parts) != count or not all(part.isascii() and part.isdecimal() and len(part) < 9 for part in parts):
+        raise ValueError(f"batch log: {token!r} is not {count} counts")
+    return [int(part) for part in parts]
+
+
+def _pair(text: str, token: str) -> list[int]:
+    units, _, count = text.partition(":")
+    digits = units.removeprefix("-")
+    if not (digits.isascii() and digits.isdecimal() and len(digits) < 9):
+        raise ValueError(f"batch log: {token!r} is not units:count")
+    return [int(units), *_numbers(count, 1)]
+
+
+def _check_sizes(sizes: list[int], n: int, batch: int) -> None:
+    full = [batch] * (len(sizes) - 1) + [n - batch * (len(sizes) - 1)] if sizes else []
+    if sizes != full:
+        raise ValueError(f"batch log: the batches do not hold {batch} items each and {n} in all")

@@ -5,23 +5,31 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
-import numpy as np
-
 from paritygate.api import (
+    OF_ITEMS,
+    PER_CLASS,
+    TRAITS,
     Claim,
     Decision,
     EvaluationPlan,
     EvaluationResult,
+    Evidence,
     GateRecord,
+    Metric,
     Outcome,
+    Task,
 )
+from paritygate.stats.flip import FLIP_1
 
-from .batchlog import Ints, decode
-from .gates import bet_of
-from .plan import ITEM_METRICS
+from .batchlog import MOST_UNITS, tokens
+from .columns import Kind, column_of
+from .processes import confusion, gap
 
 MOST_ITEMS = 1 << 22
 """Items in all packs together. A replay takes memory in proportion: a result must not be able to ask for all of it."""
+
+LEAST_CAP = MOST_UNITS
+"""A gate of this many items may have been cut to what a record holds: its size says nothing about the packs."""
 
 _LARGEST = 2.0**53
 """Beyond it a JSON number is not the same number to every reader."""
@@ -77,11 +85,18 @@ def check_gates(plan: EvaluationPlan, result: EvaluationResult) -> None:
     if len(set(names)) != len(names):
         raise ResultRefused("a gate is reported twice")
     for record in result.gates:
+        if unmeasured(record) and record.claim == record.name and record.claim in claims:
+            continue
         if record.claim not in claims or record.name != _name(claims[record.claim], record):
             raise ResultRefused(f"gate {record.name!r} is not one of the plan's")
     missing = sorted(set(claims) - {record.claim for record in result.gates})
     if missing:
         raise ResultRefused(f"no gate is reported for {', '.join(missing)}: a gate that was not measured is Open")
+
+
+def unmeasured(record: GateRecord) -> bool:
+    """Whether a record only says that its claim was not come to: it can prove nothing, and stands in for its slices."""
+    return record.decision is Decision.OPEN and not record.n and record.planned is None and record.slice is None
 
 
 def check_shared_items(plan: EvaluationPlan, result: EvaluationResult) -> None:
@@ -91,22 +106,18 @@ def check_shared_items(plan: EvaluationPlan, result: EvaluationResult) -> None:
     invented, made smaller (to be excluded from the promise) or larger (to seem provable) breaks a sum.
     """
     claims = {claim.name: claim for claim in plan.claims}
-    gates = [record for record in result.gates if claims[record.claim].metric in ITEM_METRICS]
-    total = _check_sizes(gates)
-    _check_order(gates, bet_of(plan).batch)
+    gates = [r for r in result.gates if claims[r.claim].metric in OF_ITEMS and not unmeasured(r)]
+    single = all(pack.task is not Task.MULTILABEL for pack in plan.packs)
+    total = _check_sizes(claims, gates, single)
+    _check_order(claims, gates)
     if result.items > total:
         raise ResultRefused(f"{result.items:,} items judged, the packs hold {total:,}")
     if result.harmful_flips + result.beneficial_flips + result.neutral_flips > result.items:
         raise ResultRefused(f"more flips than the {result.items:,} items judged")
     for claim in claims.values():
         own = [record for record in gates if record.claim == claim.name]
-        for what, counted, most in (
-            ("items", sum(r.n for r in own), result.items),
-            ("harmful flips", sum(r.n10 for r in own), result.harmful_flips),
-            ("beneficial flips", sum(r.n01 for r in own), result.beneficial_flips),
-        ):
-            if counted > most:
-                raise ResultRefused(f"{claim.name}: {counted:,} {what} counted, {most:,} in the whole evaluation")
+        if claim.metric in OF_ITEMS and claim.perturbation is None and _is_cut(claim, single):
+            _check_totals(claim, own, result)
     if result.outcome is not Outcome.FAILED:
         _check_exhausted(gates)
 
@@ -132,21 +143,48 @@ def _name(claim: Claim, record: GateRecord) -> str | None:
     return f"{claim.name}/{record.slice.value}"
 
 
-def _check_sizes(gates: Sequence[GateRecord]) -> int:
-    """The number of items, which every claim's gates must add up to."""
+def _is_cut(claim: Claim, single: bool) -> bool:
+    """Whether each item is in at most one gate of the claim. `single`: an item has one class."""
+    evidence = TRAITS[claim.metric].evidence
+    if evidence is Evidence.GAP or evidence is Evidence.CONFUSION:
+        return False
+    return single or claim.metric is not Metric.RECALL
+
+
+def _check_totals(claim: Claim, own: Sequence[GateRecord], result: EvaluationResult) -> None:
+    outcomes = column_of(claim).kind is Kind.OUTCOME
+    for what, counted, most in (
+        ("items", sum(r.n for r in own), result.items),
+        ("harmful flips", sum(r.n10 for r in own) if outcomes else 0, result.harmful_flips),
+        ("beneficial flips", sum(r.n01 for r in own) if outcomes else 0, result.beneficial_flips),
+    ):
+        if counted > most:
+            raise ResultRefused(f"{claim.name}: {counted:,} {what} counted, {most:,} in the whole evaluation")
+
+
+def _check_sizes(claims: Mapping[str, Claim], gates: Sequence[GateRecord], single: bool) -> int:
+    """The number of items, which the gates of every claim that has them all must add up to."""
     sizes: dict[str, int] = defaultdict(int)
     slices: dict[str, int] = {}
     for record in gates:
-        have = _have(record)
-        sizes[record.claim] += have
+        claim, have = claims[record.claim], _have(record)
+        evidence = TRAITS[claim.metric].evidence
+        if evidence is Evidence.CONFUSION:
+            sizes[record.name] = have
+            continue
+        if evidence is Evidence.GAP:
+            continue
+        if claim.value is None and _is_cut(claim, single):
+            sizes[record.claim] += have
         if record.slice is not None:
             place = f"{record.slice.column}={record.slice.value}"
             if slices.setdefault(place, have) != have:
                 raise ResultRefused(f"{record.name}: {have:,} items, another gate has {slices[place]:,} of {place}")
-    if len(set(sizes.values())) > 1:
+    largest = max(sizes.values(), default=MOST_ITEMS)
+    if any(size != largest and size < LEAST_CAP for size in sizes.values()):
         said = ", ".join(f"{name} {have:,}" for name, have in sizes.items())
         raise ResultRefused(f"the gates do not add up to the same items ({said}): a slice is missing or made up")
-    return max(sizes.values(), default=MOST_ITEMS)
+    return largest
 
 
 def _have(record: GateRecord) -> int:
@@ -157,37 +195,39 @@ def _have(record: GateRecord) -> int:
     return record.planned.have
 
 
-def _check_order(gates: Sequence[GateRecord], batch: int) -> None:
-    """Gates over the same slice count the same items in the same order: equal n, equal flips; more n, no fewer."""
+def _check_order(claims: Mapping[str, Claim], gates: Sequence[GateRecord]) -> None:
+    """Gates of one column over the same items count them in the same order: the shorter log begins the longer."""
     places: dict[object, list[GateRecord]] = defaultdict(list)
     for record in gates:
-        places[record.slice.model_dump_json() if record.slice else None].append(record)
+        claim = claims[record.claim]
+        evidence = TRAITS[claim.metric].evidence
+        value = record.slice.value if record.slice and claim.metric in PER_CLASS else None
+        where = None if evidence is Evidence.CONFUSION or record.slice is None else record.slice.model_dump_json()
+        family = "" if evidence in _OUTCOMES else evidence.value
+        places[column_of(claim, value), where, family].append(record)
     for same in places.values():
         ordered = sorted(same, key=lambda record: record.n)
         for less, more in pairwise(ordered):
-            if not _begins_with(more, less, batch):
+            if not _begins_with(more, less, _batch(TRAITS[claims[less.claim].metric].evidence)):
                 raise ResultRefused(f"{less.name} and {more.name} count the same items and differ in what they saw")
 
 
+_OUTCOMES = (Evidence.FLIPS, Evidence.RATE, Evidence.REGRESSIONS)
+"""Evidence whose batches are written alike."""
+
+
+def _batch(evidence: Evidence) -> int:
+    return {Evidence.CONFUSION: confusion.BATCH, Evidence.GAP: gap.BATCH}.get(evidence, FLIP_1.batch)
+
+
 def _begins_with(more: GateRecord, less: GateRecord, batch: int) -> bool:
-    first, longer = batches_of(less, batch), batches_of(more, batch)[: -(-less.n // batch)]
+    try:
+        first, longer = tokens(less.batch_log, less.n, batch), tokens(more.batch_log, more.n, batch)
+    except ValueError as error:
+        raise ResultRefused(f"{less.name} or {more.name}: {error}") from error
     further = more.n - less.n
     grown = [getattr(more, kind) - getattr(less, kind) for kind in ("n10", "n01", "n11", "n00")]
-    return all(0 <= one <= further for one in grown) and np.array_equal(first[:, :2], longer[:, :2])
-
-
-def batches_of(record: GateRecord, batch: int) -> Ints:
-    """The batches of a gate's log (k, 4), which add up to its counts. Only the last item of all ends one early."""
-    try:
-        batches = decode(record.batch_log, record.n, batch)
-    except ValueError as error:
-        raise ResultRefused(f"{record.name}: {error}") from error
-    if record.n % batch and record.n != _have(record):
-        raise ResultRefused(f"{record.name}: n={record.n} ends within a batch of {batch}, and more items were there")
-    totals = (int(batches[:, 0].sum()), int(batches[:, 1].sum()), int(batches[:, 2].sum()))
-    if totals != (record.n10, record.n01, record.n11 + record.n00):
-        raise ResultRefused(f"{record.name}: the batch log adds up to {totals}, not to the counts")
-    return batches
+    return all(0 <= one <= further for one in grown) and longer[: len(first)] == first
 
 
 def _check_exhausted(gates: Sequence[GateRecord]) -> None:

@@ -3,10 +3,26 @@
 The margins are a judgement, not data; every one can be overridden by name.
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from paritygate.api import Claim, Enforcement, Metric, Purpose, Technique, Tier, Underpowered
+from paritygate.api import (
+    Claim,
+    Enforcement,
+    Metric,
+    PlannedPack,
+    Purpose,
+    SliceColumn,
+    SliceSource,
+    Task,
+    Technique,
+    Tier,
+    Underpowered,
+)
+
+from .packs import PACK
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +34,12 @@ class TierDefaults:
     slice_margin: str
     slices: Enforcement
     slice_underpowered: Underpowered
+    critical_margin: str
+    """Of the recall of a critical class."""
     harmful_flips: str | None
+    brier: str | None
+    """Where the packs say what the model's scores are."""
+    fairness: str
     faster: tuple[str, ...]
     """Quantiles that must not be slower when speed is the purpose."""
     not_slower: tuple[tuple[str, str], ...]
@@ -32,7 +53,10 @@ TIERS = {
         slice_margin="0.05",
         slices=Enforcement.SOFT,
         slice_underpowered=Underpowered.HARM_ONLY,
+        critical_margin="0.02",
         harmful_flips=None,
+        brier=None,
+        fairness="0.05",
         faster=("0.50",),
         not_slower=(("0.95", "1.25"),),
     ),
@@ -42,7 +66,10 @@ TIERS = {
         slice_margin="0.03",
         slices=Enforcement.HARD,
         slice_underpowered=Underpowered.HARM_ONLY,
+        critical_margin="0.01",
         harmful_flips="0.03",
+        brier="0.010",
+        fairness="0.03",
         faster=("0.95",),
         not_slower=(("0.95", "1.10"),),
     ),
@@ -52,7 +79,10 @@ TIERS = {
         slice_margin="0.02",
         slices=Enforcement.HARD,
         slice_underpowered=Underpowered.REFUSE,
+        critical_margin="0.005",
         harmful_flips="0.02",
+        brier="0.005",
+        fairness="0.015",
         faster=("0.95", "0.99"),
         not_slower=(("0.95", "1.10"), ("0.99", "1.10")),
     ),
@@ -62,7 +92,10 @@ TIERS = {
         slice_margin="0.01",
         slices=Enforcement.HARD,
         slice_underpowered=Underpowered.REFUSE,
+        critical_margin="0.0025",
         harmful_flips="0.01",
+        brier="0.002",
+        fairness="0.01",
         faster=("0.99",),
         not_slower=(("0.99", "1.05"),),
     ),
@@ -85,42 +118,165 @@ FLIP_RATES = {
 """Prior flip rate: the planner's guess and the bet's v0. Any value is valid, only speed changes."""
 
 
-def tier_claims(tier: Tier, purpose: Purpose, slice_columns: Iterable[str]) -> tuple[Claim, ...]:
-    """The gates that a tier and a purpose bring, for packs with these slice columns."""
-    table = TIERS[tier]
-    claims = [_accuracy("accuracy", table.accuracy_margin, Enforcement.HARD, Underpowered.REFUSE)]
-    claims += [
-        _accuracy(f"by-{column}", table.slice_margin, table.slices, table.slice_underpowered, slice_by=column)
-        for column in slice_columns
+INPUT_RANGE, LENGTH, CONFIDENCE = "input-range", "length", "confidence"
+"""Slice columns that a technique brings."""
+
+_BY_TECHNIQUE: dict[Technique, tuple[SliceColumn, ...]] = {
+    technique: columns
+    for techniques, columns in (
+        (
+            (Technique.INT8_STATIC, Technique.INT8_DYNAMIC, Technique.CLUSTERED),
+            (SliceColumn(column=INPUT_RANGE, source=SliceSource.INPUT_RANGE),),
+        ),
+        (
+            (Technique.INT4_WEIGHT_ONLY,),
+            (
+                SliceColumn(column=LENGTH, source=SliceSource.LENGTH),
+                SliceColumn(column=CONFIDENCE, source=SliceSource.BASELINE_CONFIDENCE),
+            ),
+        ),
+    )
+    for technique in techniques
+}
+
+
+def with_derived(technique: Technique, packs: Sequence[PlannedPack]) -> tuple[PlannedPack, ...]:
+    """The packs with the slices that a technique brings: where it is known to break."""
+    brought = [
+        column
+        for column in _BY_TECHNIQUE.get(technique, ())
+        if column.source is not SliceSource.BASELINE_CONFIDENCE or all(pack.scores for pack in packs)
     ]
-    if table.harmful_flips:
-        claims.append(
-            Claim(
-                name="harmful-flips",
-                metric=Metric.HARMFUL_FLIP_RATE,
-                margin=table.harmful_flips,
-                enforcement=Enforcement.HARD,
-                underpowered=Underpowered.REFUSE,
-                origin="Tier",
-            )
+    return tuple(
+        pack.model_copy(
+            update={
+                "derived": (
+                    *pack.derived,
+                    *(c for c in brought if c.column not in (*pack.slices, *(d.column for d in pack.derived))),
+                )
+            }
         )
+        for pack in packs
+    )
+
+
+def default_claims(
+    tier: Tier, technique: Technique, purpose: Purpose, packs: Sequence[PlannedPack], columns: Sequence[str]
+) -> tuple[Claim, ...]:
+    """The gates that a tier, a technique and a purpose bring, for packs with these slice columns."""
+    table, task = TIERS[tier], packs[0].task
+    scored = all(pack.scores for pack in packs)
+    claims = _answers(table, task, columns) + _chosen(table, packs)
+    if task in _RIGHT_OR_WRONG:
+        claims += _flips(table) + _fairness(table, [c for c in columns if any(c in pack.groups for pack in packs)])
+    if task is Task.CLASSIFICATION and scored:
+        claims += _brier(table)
+    claims += _of_technique(table, technique, task, scored)
     latency = [(q, "1.00") for q in table.faster] if purpose is Purpose.LATENCY else list(table.not_slower)
-    claims += [_latency(quantile, limit) for quantile, limit in latency]
-    return tuple(claims)
+    return tuple(claims + [_latency(quantile, limit) for quantile, limit in latency])
 
 
-def _accuracy(
-    name: str, margin: str, enforcement: Enforcement, underpowered: Underpowered, slice_by: str | None = None
+_RIGHT_OR_WRONG = (Task.CLASSIFICATION, Task.MULTILABEL)
+_OVERALL = {
+    Task.CLASSIFICATION: ("accuracy", Metric.ACCURACY),
+    Task.MULTILABEL: ("accuracy", Metric.ACCURACY),
+    Task.EMBEDDING: ("neighbours", Metric.NEIGHBOUR_PRECISION),
+}
+"""A regression has none: only its owner knows the largest error that counts."""
+
+
+def _answers(table: TierDefaults, task: Task, columns: Sequence[str]) -> list[Claim]:
+    if task not in _OVERALL:
+        return []
+    name, metric = _OVERALL[task]
+    overall = Claim(name=name, metric=metric, margin=table.accuracy_margin, **_HARD)
+    return [overall, *(_slice(table, f"by-{column}", metric, slice_by=column) for column in columns)]
+
+
+def _chosen(table: TierDefaults, packs: Sequence[PlannedPack]) -> list[Claim]:
+    """Critical classes, and packs of which no item may be lost."""
+    critical = dict.fromkeys(value for pack in packs for value in pack.critical_classes)
+    claims = [
+        Claim(name=_named("critical", value), metric=Metric.RECALL, value=value, margin=table.critical_margin, **_HARD)
+        for value in critical
+    ]
+    return claims + [
+        Claim(name=_named("must-pass", pack.name), metric=Metric.MUST_PASS, slice_by=PACK, value=pack.name, **_HARD)
+        for pack in packs
+        if pack.must_pass
+    ]
+
+
+def _flips(table: TierDefaults) -> list[Claim]:
+    if not table.harmful_flips:
+        return []
+    return [Claim(name="harmful-flips", metric=Metric.HARMFUL_FLIP_RATE, margin=table.harmful_flips, **_HARD)]
+
+
+def _brier(table: TierDefaults) -> list[Claim]:
+    return [Claim(name="brier", metric=Metric.BRIER, margin=table.brier, **_HARD)] if table.brier else []
+
+
+def _fairness(table: TierDefaults, groups: Sequence[str]) -> list[Claim]:
+    return [
+        _slice(table, f"fairness-{column}", Metric.FAIRNESS_GAP, slice_by=column, margin=table.fairness)
+        for column in groups
+    ]
+
+
+def _of_technique(table: TierDefaults, technique: Technique, task: Task, scored: bool) -> list[Claim]:
+    """What a technique is known to break beyond the slices it brings."""
+    soft: list[tuple[str, Metric, dict[str, str]]] = []
+    if technique in _ROUNDED:
+        soft.append(("saturation", Metric.SATURATION, {"limit": "0.05"}))
+    if technique is Technique.CLUSTERED:
+        soft.append(("peak-memory", Metric.PEAK_MEMORY_RATIO, {"limit": "1.00"}))
+    if technique is Technique.DISTILLED and task in _RIGHT_OR_WRONG:
+        soft.append(("drift", Metric.POPULATION_STABILITY, {"limit": "0.20"}))
+    if technique is Technique.DISTILLED and task is Task.CLASSIFICATION and scored:
+        soft.append(("calibration", Metric.CALIBRATION_ERROR, {"margin": "0.01"}))
+    claims = [
+        Claim(name=name, metric=metric, **limits, **_HARD | {"enforcement": Enforcement.SOFT, "origin": "Technique"})
+        for name, metric, limits in soft
+    ]
+    if technique is Technique.PRUNED and task in _RIGHT_OR_WRONG:
+        claims.append(_slice(table, "every-class", Metric.RECALL).model_copy(update={"origin": "Technique"}))
+    return claims
+
+
+_ROUNDED = (
+    Technique.FP16,
+    Technique.BF16,
+    Technique.FP8,
+    Technique.INT8_WEIGHT_ONLY,
+    Technique.INT8_STATIC,
+    Technique.INT8_DYNAMIC,
+)
+
+_HARD: dict[str, Any] = {
+    "enforcement": Enforcement.HARD,
+    "underpowered": Underpowered.REFUSE,
+    "origin": "Tier",
+}
+
+
+def _slice(
+    table: TierDefaults, name: str, metric: Metric, slice_by: str | None = None, margin: str | None = None
 ) -> Claim:
     return Claim(
         name=name,
-        metric=Metric.ACCURACY,
-        margin=margin,
+        metric=metric,
+        margin=margin or table.slice_margin,
         slice_by=slice_by,
-        enforcement=enforcement,
-        underpowered=underpowered,
-        origin="Tier",
+        enforcement=table.slices,
+        underpowered=table.slice_underpowered,
+        origin="Technique" if slice_by in (INPUT_RANGE, LENGTH, CONFIDENCE) else "Tier",
     )
+
+
+def _named(kind: str, value: str) -> str:
+    """A gate's name may not hold every character that a class's may."""
+    return f"{kind}-{re.sub('[^A-Za-z0-9]+', '-', value).strip('-') or 'class'}"[:128].rstrip("-")
 
 
 def _latency(quantile: str, limit: str) -> Claim:
@@ -129,7 +285,5 @@ def _latency(quantile: str, limit: str) -> Claim:
         metric=Metric.LATENCY_RATIO,
         quantile=quantile,
         limit=limit,
-        enforcement=Enforcement.HARD,
-        underpowered=Underpowered.REFUSE,
-        origin="Tier",
+        **_HARD,
     )

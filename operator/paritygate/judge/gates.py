@@ -1,45 +1,79 @@
-"""Claims cut along the slices of the data: one gate each, with its own order of items and its planned power."""
+"""Claims cut along the data: one gate for each slice, class or pair of groups, with its own order and planned power."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
+from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
 
-from paritygate.api import Claim, Enforcement, EvaluationPlan, Metric, Power, Slice, Underpowered
-from paritygate.stats.flip import FlipBet
+from paritygate.api import (
+    OF_ITEMS,
+    PER_CLASS,
+    TRAITS,
+    Claim,
+    Enforcement,
+    EvaluationPlan,
+    Evidence,
+    Metric,
+    Power,
+    Slice,
+    Underpowered,
+)
 from paritygate.stats.order import item_order
-from paritygate.stats.plan import items_needed, planned_power, smallest_margin
-from paritygate.stats.rate import RATE_1, log_wealth_path
-from paritygate.stats.wealth import pass_threshold
 
-from .plan import ITEM_METRICS, PlanError, order_seed
+from .batchlog import MOST_CELLS, MOST_FLIPS, MOST_UNITS
+from .columns import Column, column_of
+from .packs import PlanError
+from .plan import order_seed
+from .power import LEAST_POWER, planned
+from .processes.gap import SECOND
 
 Ints = npt.NDArray[np.int64]
+Members = Mapping[str, npt.NDArray[np.bool_]]
+"""Which items bear each class."""
 
-TARGET_POWER = 0.9
-LEAST_POWER = 0.5
-"""A hard gate that would pass an equal candidate less often than this is underpowered."""
+LABEL = "label"
+"""The column of the classes, and of the slice in the name of a gate for one class."""
 
-PLENTY, ALL_BUT_SURE = 4, 0.99
-"""Items beyond what is all but sure to be enough are not simulated: they cost time and memory and change nothing."""
+MOST_GROUPS = 10
+"""Groups of a fairness gate: it compares every two of them."""
+
+_NONE: Ints = np.zeros(0, np.int64)
+
+_MOST = {
+    Evidence.FLIPS: MOST_FLIPS,
+    Evidence.RATE: MOST_FLIPS,
+    Evidence.REGRESSIONS: MOST_FLIPS,
+    Evidence.BOUNDED: MOST_UNITS,
+    Evidence.CONFUSION: MOST_CELLS,
+    Evidence.GAP: MOST_CELLS,
+}
+"""Items of a gate whose batches fit a record. What lies beyond is left to other gates."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """One claim about one slice (or about all items)."""
+    """One claim about one slice, class or pair of groups (or about all items)."""
 
     claim: Claim
     slice: Slice | None
     sequence: Ints
     """Item indices of this gate in the global order; empty for gates that are not counted item by item."""
     power: Power | None
+    marks: Ints | None = field(default=None)
+    """Added to the values of the sequence's items: tells the two groups of a gap apart."""
 
     @property
     def name(self) -> str:
         """`claim`, or `claim/value` of a slice."""
         return f"{self.claim.name}/{self.slice.value}" if self.slice else self.claim.name
+
+    @property
+    def column(self) -> Column:
+        """What it counts of each item."""
+        value = self.slice.value if self.slice and self.claim.metric in PER_CLASS else None
+        return column_of(self.claim, value)
 
     @property
     def hard(self) -> bool:
@@ -62,90 +96,107 @@ class Gate:
         return self.hard and self.underpowered and self.claim.underpowered is Underpowered.REFUSE
 
 
-def expand(
-    plan: EvaluationPlan, ids: Sequence[str], columns: Mapping[str, Sequence[str]], with_margins: bool = True
-) -> tuple[Gate, ...]:
-    """The gates of a plan over these items, claims in the plan's order, slices by value.
+@dataclass(frozen=True, slots=True)
+class Items:
+    """What is known of the packs' items before a model has answered, one entry an item."""
 
-    `columns` holds one value per item for each slice column. `with_margins` False leaves out the smallest provable
-    margin, which costs a search. Raises PlanError for a missing column.
+    ids: Sequence[str]
+    columns: Mapping[str, Sequence[str]]
+    """One value an item for each slice column."""
+    classes: Members = field(default_factory=dict)
+    judged: npt.NDArray[np.bool_] | None = None
+    """Items that are judged; None = all. The corpus of embeddings is not."""
+
+
+def expand(
+    plan: EvaluationPlan, items: Items, claims: Sequence[Claim] | None = None, with_margins: bool = True
+) -> tuple[Gate, ...]:
+    """The gates of a plan's claims (or of these of them) over the items: claims in their order, slices by value.
+
+    `with_margins` False leaves out the smallest provable margin, which costs a search. Raises PlanError for a column,
+    value or class that the items don't have.
     """
-    order = item_order(order_seed(plan), ids)
+    order = item_order(order_seed(plan), items.ids)
+    if items.judged is not None:
+        order = order[items.judged[order]]
     gates: list[Gate] = []
-    for claim in plan.claims:
-        if claim.metric not in ITEM_METRICS:
-            gates.append(Gate(claim, None, np.zeros(0, np.int64), None))
-        elif claim.slice_by is None:
-            gates.append(Gate(claim, None, order, planned(plan, claim, len(order), with_margins)))
-        else:
-            gates += _slices(plan, claim, order, columns, with_margins)
+    for claim in plan.claims if claims is None else claims:
+        gates += _Cut(plan, items, order, claim, with_margins).gates()
     return tuple(gates)
 
 
-def planned(plan: EvaluationPlan, claim: Claim, have: int, with_margin: bool = True) -> Power:
-    """What `have` items can do for a claim that is counted item by item."""
-    alpha, margin, flips = float(plan.alpha), float(claim.margin or 0), float(plan.flip_rate)
-    if claim.metric is Metric.HARMFUL_FLIP_RATE:
-        return _planned_rate(have, alpha, margin, flips)
-    return _planned(have, alpha, margin, flips, with_margin)
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """One claim on its way to its gates."""
 
+    plan: EvaluationPlan
+    items: Items
+    order: Ints
+    claim: Claim
+    with_margins: bool
 
-def bet_of(plan: EvaluationPlan) -> FlipBet:
-    """The preregistered bet: v0 is the technique's prior flip rate."""
-    return FlipBet(v0=float(plan.flip_rate))
+    def gates(self) -> list[Gate]:
+        if self.claim.metric not in OF_ITEMS:
+            return [Gate(self.claim, None, _NONE, None)]
+        if self.claim.metric in PER_CLASS:
+            return self._by_class()
+        if self.claim.slice_by is None:
+            return [self._gate(None, self.order)]
+        if TRAITS[self.claim.metric].evidence is Evidence.GAP:
+            return self._by_pair()
+        values = self._values()
+        return [self._gate(value, self.order[values[self.order] == value]) for value in self._wanted(set(values))]
 
+    def _gate(self, value: str | None, sequence: Ints, share: float | None = None, marks: Ints | None = None) -> Gate:
+        most = _MOST[TRAITS[self.claim.metric].evidence]
+        sequence = sequence[:most]
+        power = planned(self.plan, self.claim, len(sequence), share, self.with_margins)
+        column = LABEL if self.claim.metric in PER_CLASS else self.claim.slice_by or ""
+        named = None if value is None else Slice(column=column, value=value)
+        return Gate(self.claim, named, sequence, power, None if marks is None else marks[:most])
 
-@lru_cache(maxsize=4096)
-def _planned(have: int, alpha: float, margin: float, flips: float, with_margin: bool) -> Power:
-    bet = FlipBet(v0=flips)
-    needed = items_needed(alpha=alpha, margin=margin, flip_rate=flips, power=TARGET_POWER, bet=bet)
-    power = planned_power(min(have, PLENTY * needed), alpha=alpha, margin=margin, flip_rate=flips, bet=bet)
-    smallest = None
-    if with_margin and power < LEAST_POWER:
-        smallest = smallest_margin(have, alpha=alpha, flip_rate=flips, power=TARGET_POWER, bet=bet)
-    return Power(needed=needed, have=have, power=power, smallest_margin=smallest)
+    def _by_class(self) -> list[Gate]:
+        classes = self.items.classes
+        gates = []
+        for value in self._wanted(set(classes)):
+            members = classes[value][self.order]
+            if self.claim.metric is Metric.RECALL:
+                gates.append(self._gate(value, self.order[members]))
+            else:
+                gates.append(self._gate(value, self.order, share=float(members.mean()) if len(members) else 0.0))
+        return gates
 
+    def _by_pair(self) -> list[Gate]:
+        values = self._values()
+        groups = self._wanted(set(values))
+        if len(groups) < 2:
+            raise self._error("sliceBy", f"column {self.claim.slice_by!r} has one value: a gap is between two groups")
+        if len(groups) > MOST_GROUPS:
+            said = f"column {self.claim.slice_by!r} has {len(groups)} values, every two are compared: at most"
+            raise self._error("sliceBy", f"{said} {MOST_GROUPS}; group its values")
+        gates = []
+        for first, second in combinations(groups, 2):
+            cells = values[self.order]
+            sequence = self.order[(cells == first) | (cells == second)]
+            behind = values[sequence] == second
+            marks = np.where(behind, SECOND, 0).astype(np.int64)
+            gates.append(self._gate(f"{first} | {second}", sequence, float(behind.mean()), marks))
+        return gates
 
-@lru_cache(maxsize=1024)
-def _planned_rate(have: int, alpha: float, limit: float, flips: float) -> Power:
-    """By simulation of the real rule, seeded.
+    def _values(self) -> npt.NDArray[np.object_]:
+        column = self.claim.slice_by or ""
+        if column not in self.items.columns:
+            known = ", ".join(sorted(self.items.columns)) or "none"
+            raise self._error("sliceBy", f"the labels have no column {column!r}; they have: {known}")
+        return np.asarray(self.items.columns[column], dtype=object)
 
-    The candidate planned for is one worth releasing: half of the technique's flips are harmful, but at most a third of
-    the limit. A technique whose usual rate lies above the limit is no reason to refuse: this candidate may be better.
-    """
-    expected = min(flips / 2, limit / 3)
-    horizon = 4096
-    ends = _rate_ends(horizon, alpha, limit, expected)
-    while horizon < have and (ends <= horizon).mean() < ALL_BUT_SURE:
-        horizon = min(2 * horizon, have)
-        ends = _rate_ends(horizon, alpha, limit, expected)
-    needed = int(np.quantile(ends, TARGET_POWER, method="inverted_cdf"))
-    return Power(needed=needed, have=have, power=float((ends <= min(have, horizon)).mean()))
+    def _wanted(self, values: set[str]) -> list[str]:
+        if self.claim.value is None or TRAITS[self.claim.metric].evidence is Evidence.GAP:
+            return sorted(values)
+        if self.claim.value not in values:
+            known = ", ".join(sorted(values)[:20]) or "none"
+            raise self._error("value", f"no item has {self.claim.value!r}; there is: {known}")
+        return [self.claim.value]
 
-
-def _rate_ends(horizon: int, alpha: float, limit: float, expected: float) -> Ints:
-    """Items to a pass of 1000 runs; horizon + 1 = none."""
-    batch, paths = RATE_1.batch, 1000
-    hits = np.random.default_rng(0).binomial(batch, expected, (paths, horizon // batch))
-    wealth = log_wealth_path(np.stack([hits, batch - hits], axis=-1), limit)
-    passed = wealth >= pass_threshold(alpha)
-    return np.where(passed.any(1), (passed.argmax(1) + 1) * batch, horizon + 1)
-
-
-def _slices(
-    plan: EvaluationPlan, claim: Claim, order: Ints, columns: Mapping[str, Sequence[str]], with_margins: bool
-) -> list[Gate]:
-    column = claim.slice_by or ""
-    if column not in columns:
-        known = ", ".join(sorted(columns)) or "none"
-        raise PlanError(f"gate {claim.name}.sliceBy", f"the labels have no column {column!r}; they have: {known}")
-    values = np.asarray(columns[column], dtype=object)
-    return [
-        Gate(
-            claim,
-            Slice(column=column, value=str(value)),
-            sequence := order[values[order] == value],
-            planned(plan, claim, len(sequence), with_margins),
-        )
-        for value in sorted(set(columns[column]))
-    ]
+    def _error(self, field_: str, said: str) -> PlanError:
+        return PlanError(f"gate {self.claim.name}.{field_}", said)

@@ -12,6 +12,7 @@ from paritygate.stats import latency
 from paritygate.stats.order import coins
 from paritygate.stats.wealth import harm_threshold, pass_threshold
 
+from .budget import alpha_of
 from .gates import Gate
 from .plan import order_seed
 
@@ -91,7 +92,7 @@ class LatencyTally:
 
     def __init__(self, gate: Gate, plan: EvaluationPlan, hard: int) -> None:
         self.gate = gate
-        self._p, self._alpha, limit = float(gate.claim.quantile or 0), float(plan.alpha), float(gate.claim.limit or 0)
+        self._p, self._alpha, limit = float(gate.claim.quantile or 0), alpha_of(plan), float(gate.claim.limit or 0)
         self._process = RatioProcess(self._p, limit, limit, order_seed(plan))
         self._thresholds = pass_threshold(self._alpha), harm_threshold(hard, float(plan.alpha_fail))
         self._most = plan.latency_blocks
@@ -194,7 +195,7 @@ class ControlTally:
         seed = order_seed(plan)
         self._ways = [RatioProcess(self._p, self._limit, 1.0, seed) for _ in range(2)]
         self._best, self._worst = [0.0, 0.0], 0.0
-        self._thresholds = pass_threshold(float(plan.alpha)), harm_threshold(2, float(plan.alpha_fail))
+        self._thresholds = pass_threshold(alpha_of(plan)), harm_threshold(2, float(plan.alpha_fail))
         self._blocks: Blocks = np.zeros((0, 4), np.int64)
 
     @property

@@ -5,6 +5,8 @@ import math
 import numpy as np
 
 from paritygate.api import (
+    OF_ITEMS,
+    SOFT_ONLY,
     Claim,
     ControlRecord,
     Decision,
@@ -18,17 +20,19 @@ from paritygate.api import (
 
 from .coherence import (
     ResultRefused,
-    batches_of,
     check_gates,
     check_numbers,
     check_shared_items,
     check_subjects,
     check_without_evidence,
+    unmeasured,
 )
-from .gates import Gate, bet_of, planned
+from .culprits import culprits
+from .figures import figure_record
+from .gates import Gate
 from .latency import Blocks, ControlTally, LatencyTally, decode_blocks
-from .plan import ITEM_METRICS, plan_digest
-from .ratios import ratio_record
+from .plan import plan_digest
+from .power import planned
 from .tally import ItemTally
 from .verdict import Verdict, conclude
 
@@ -64,8 +68,16 @@ def recompute(plan: EvaluationPlan, result: EvaluationResult) -> Verdict:
     _check_blocks(plan, result)
     claims = {claim.name: claim for claim in plan.claims}
     hard = sum(claims[record.claim].enforcement is Enforcement.HARD for record in result.gates)
+    tallies = []
     for record in result.gates:
-        _check_gate(plan, claims[record.claim], record, max(1, hard), result)
+        claim = claims[record.claim]
+        if unmeasured(record):
+            continue
+        if claim.metric in OF_ITEMS:
+            tallies.append(_check_items(plan, claim, record, max(1, hard)))
+        else:
+            _check_measured(plan, claim, record, max(1, hard), result)
+    _check_culprits(plan, tallies, result)
     verdict = conclude(plan, result.gates, result.checks, result.control)
     if (verdict.outcome, verdict.reason) != (result.outcome, result.reason):
         raise ResultRefused(
@@ -74,36 +86,60 @@ def recompute(plan: EvaluationPlan, result: EvaluationResult) -> Verdict:
     return verdict
 
 
-def _check_gate(plan: EvaluationPlan, claim: Claim, record: GateRecord, hard: int, result: EvaluationResult) -> None:
-    if claim.metric in ITEM_METRICS:
-        _check_items(plan, claim, record, hard)
-    elif claim.metric is Metric.LATENCY_RATIO:
+def _check_measured(
+    plan: EvaluationPlan, claim: Claim, record: GateRecord, hard: int, result: EvaluationResult
+) -> None:
+    if claim.metric is Metric.LATENCY_RATIO:
         _check_latency(plan, claim, record, hard, decode_blocks(result.latency_blocks))
-    elif record.n:
-        again = ratio_record(_gate(claim, record), record.baseline_value or 0, record.candidate_value or 0)
-        _same(record, again, "n", "estimate")
+    elif record.n and record.estimate is not None:
+        figure = record.baseline_value, record.candidate_value, record.estimate, record.data
+        if claim.metric not in SOFT_ONLY:
+            before, after = record.baseline_value or 0, record.candidate_value or 0
+            if not (before > 0 and after > 0):
+                raise ResultRefused(f"{record.name}: {after} / {before} bytes is no ratio")
+            figure = before, after, after / before, record.data
+        _same(record, figure_record(_gate(claim, record), figure), "n", "estimate")
     elif record.decision is not Decision.OPEN:
         raise ResultRefused(f"{record.name}: {record.decision} without a measurement")
 
 
-def _check_items(plan: EvaluationPlan, claim: Claim, record: GateRecord, hard: int) -> None:
+def _check_items(plan: EvaluationPlan, claim: Claim, record: GateRecord, hard: int) -> ItemTally:
     assert record.planned is not None  # check_shared_items refused it
-    power = planned(plan, claim, record.planned.have, with_margin=False)
+    power = planned(plan, claim, record.planned.have, record.planned.share, with_margin=False)
     gate = Gate(claim, record.slice, np.zeros(0, np.int64), power)
     if gate.refused:
-        raise ResultRefused(f"{record.name}: {power.have} items are too few, it should have refused to start")
-    batches = batches_of(record, bet_of(plan).batch)
+        raise ResultRefused(f"{record.name}: {record.planned.have} items are too few, it should have refused to start")
     tally = ItemTally(gate, plan, hard)
-    tally.take(batches)
-    again = tally.state()
+    if record.n % tally.batch and record.n != record.planned.have:
+        said = f"n={record.n} ends within a batch of {tally.batch}, and more items were there"
+        raise ResultRefused(f"{record.name}: {said}")
+    try:
+        tally.replay(record)
+    except ValueError as error:
+        raise ResultRefused(f"{record.name}: {error}") from error
+    again = tally.figures()
     if (again.pass_at, again.harm_at) != (record.pass_at, record.harm_at):
         raise ResultRefused(f"{record.name}: latches {record.pass_at}/{record.harm_at} do not follow from the batches")
-    _same(record, tally.figures(), "estimate", "log_e", "log_e_harm")
-    if not tally.supports(record.interval, record.proven_margin):
+    _same(record, again, "n", "n10", "n01", "estimate", "log_e", "log_e_harm", "baseline_value", "candidate_value")
+    if record.n11 + record.n00 != again.n11 + again.n00:
+        raise ResultRefused(f"{record.name}: the batch log does not add up to the counts")
+    if record.bet != again.bet:
+        raise ResultRefused(f"{record.name}: the bet was {again.bet!r}, the record says {record.bet!r}")
+    if not tally.supports(record):
         raise ResultRefused(
             f"{record.name}: the counts give no interval as narrow as {record.interval}, or "
             f"prove no margin as small as {record.proven_margin}"
         )
+    return tally
+
+
+def _check_culprits(plan: EvaluationPlan, tallies: list[ItemTally], result: EvaluationResult) -> None:
+    again = culprits(plan, tallies)
+    said = {culprit.gate: culprit.adjusted for culprit in result.culprits}
+    if set(said) != {culprit.gate for culprit in again} or not all(
+        _close(said[culprit.gate], culprit.adjusted) for culprit in again
+    ):
+        raise ResultRefused(f"culprits {sorted(said)} named, the counts name {sorted(c.gate for c in again)}")
 
 
 def _check_latency(plan: EvaluationPlan, claim: Claim, record: GateRecord, hard: int, blocks: Blocks) -> None:

@@ -17,7 +17,7 @@ from paritygate.api import (
     Reason,
 )
 
-from .plan import ITEM_METRICS
+from .columns import proves_answers
 from .wording import describe, provable, shortfall
 
 
@@ -85,8 +85,8 @@ def _without_harm(claims: Mapping[str, Claim], hard: Sequence[GateRecord], contr
     if timed and control is not None and control.state == "Biased":
         return Verdict(Outcome.ERROR, Reason.BIASED_HARNESS, control.message)
     provable_gates = [r for r in hard if r.decision is not Decision.NOT_PROVEN]
-    # Size or speed alone is no proof that the answers are as good.
-    if not any(claims[r.claim].metric in ITEM_METRICS for r in provable_gates):
+    # Size or speed alone, or a few chosen items, is no proof that the answers are as good.
+    if not any(proves_answers(claims[r.claim]) for r in provable_gates):
         return Verdict(
             Outcome.INCONCLUSIVE,
             Reason.NO_HARD_GATE,

@@ -2,23 +2,24 @@
 
 from collections.abc import Mapping, Sequence
 
-from paritygate.api import Claim, GateRecord, Metric
+from paritygate.api import OF_ITEMS, TRAITS, Claim, Evidence, GateRecord, Metric
 
-from .plan import ITEM_METRICS
+_POINTS = frozenset({Evidence.FLIPS, Evidence.RATE, Evidence.CONFUSION, Evidence.GAP})
+"""Shares of items: told in points. The others have a scale of their own."""
 
 
 def describe(claim: Claim, record: GateRecord) -> str:
     """One gate in one sentence, with every number it rests on."""
-    if claim.metric in ITEM_METRICS:
-        what = "accuracy lost" if claim.metric is Metric.ACCURACY else "harmful flips"
-        value = f"{what} {_points(record.estimate)}{_interval(record, points=True)}"
-        return f"{record.name}: {value}, margin {_points(float(claim.margin or 0))} (n={record.n:,})"
-    what = {
-        Metric.LATENCY_RATIO: f"p{float(claim.quantile or 0) * 100:.0f} latency ratio",
-        Metric.SIZE_RATIO: "size ratio",
-        Metric.PEAK_MEMORY_RATIO: "peak memory ratio",
-    }[claim.metric]
-    unit = f" ({record.n:,} blocks)" if claim.metric is Metric.LATENCY_RATIO else ""
+    traits = TRAITS[claim.metric]
+    if traits.evidence is Evidence.REGRESSIONS:
+        return f"{record.name}: {record.n10:,} of {record.n:,} must-pass items lost, none may be"
+    what = _noun(claim)
+    if traits.threshold == "margin":
+        points = traits.evidence in _POINTS
+        value = f"{what} {_value(record.estimate, points)}{_interval(record, points)}"
+        items = f" (n={record.n:,})" if record.n else ""
+        return f"{record.name}: {value}, margin {_value(float(claim.margin or 0), points)}{items}"
+    unit = f" ({record.n:,} blocks)" if traits.evidence is Evidence.TIMES else ""
     value = "not measured" if record.estimate is None else f"{record.estimate:.3f}{_interval(record, points=False)}"
     return f"{record.name}: {what} {value}, limit {float(claim.limit or 0):.2f}{unit}"
 
@@ -26,7 +27,7 @@ def describe(claim: Claim, record: GateRecord) -> str:
 def shortfall(claim: Claim, record: GateRecord) -> str:
     """Why a gate is open, with what is missing."""
     said = describe(claim, record)
-    if record.planned and claim.metric in ITEM_METRICS:
+    if record.planned and claim.metric in OF_ITEMS:
         missing = max(record.planned.needed - record.planned.have, 0)
         more = f"about {missing:,} more items" if missing else "more items than planned, or a wider margin"
         return f"{said}: neither proved nor refuted; needs {more}"
@@ -34,8 +35,8 @@ def shortfall(claim: Claim, record: GateRecord) -> str:
 
 
 def provable(claims: Mapping[str, Claim], records: Sequence[GateRecord]) -> str:
-    """What was proved, tightest first, at most three by name."""
-    items = [r for r in records if claims[r.claim].metric in ITEM_METRICS]
+    """What was proved, the answers first, at most two by name."""
+    items = [r for r in records if claims[r.claim].metric in OF_ITEMS]
     said = [describe(claims[r.claim], r) for r in (items or list(records))[:2]]
     rest = len(records) - len(said)
     return "; ".join(said) + (f"; and {rest} more" if rest > 0 else "")
@@ -43,17 +44,29 @@ def provable(claims: Mapping[str, Claim], records: Sequence[GateRecord]) -> str:
 
 def underpowered(record_name: str, claim: Claim, needed: int, have: int, smallest: float | None) -> str:
     """A gate that its items can't prove, with the ways out in figures."""
-    margin = _points(float(claim.margin or 0))
-    wider = f", or a margin of {_points(smallest)}" if smallest else ""
+    points = TRAITS[claim.metric].evidence in _POINTS
+    margin = _value(float(claim.margin or 0), points)
+    wider = f", or a margin of {_value(smallest, points)}" if smallest else ""
     return f"{record_name}: {have:,} items can't prove {margin}; about {needed:,} items are needed{wider}"
 
 
-def _points(value: float | None) -> str:
-    return "unknown" if value is None else f"{value * 100:.2f} points"
+def _noun(claim: Claim) -> str:
+    noun = TRAITS[claim.metric].noun
+    if claim.metric is Metric.LATENCY_RATIO:
+        noun = f"p{float(claim.quantile or 0) * 100:.0f} {noun}"
+    return f"{noun} under {claim.perturbation}" if claim.perturbation else noun
+
+
+def _value(value: float | None, points: bool) -> str:
+    if value is None:
+        return "unknown"
+    return f"{value * 100:.2f} points" if points else f"{value:.4f}"
 
 
 def _interval(record: GateRecord, points: bool) -> str:
     if record.interval is None:
         return ""
     low, high = record.interval
-    return f" [{low * 100:.2f}, {high * 100:.2f}]" if points else f" [{low:.3f}, {high:.3f}]"
+    if points:
+        return f" [{low * 100:.2f}, {high * 100:.2f}]"
+    return f" [{low:.3f}, {high:.3f}]"

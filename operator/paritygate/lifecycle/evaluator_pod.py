@@ -113,7 +113,13 @@ def _pod(plan: EvaluationPlan, attempt: int, pool: AcceleratorPool, image: str, 
         "tolerations": [toleration.dump() for toleration in pool.spec.tolerations],
         "initContainers": [_container("fetch", image, settings, _BESIDE, {"PARITYGATE_FETCH": _wanted(plan)}, claims)],
         "containers": [
-            _container("runner", image, settings, _runner_resources(pool), {"PARITYGATE_RUNNER": _runner(plan)}),
+            _container(
+                "runner",
+                image,
+                settings,
+                _runner_resources(pool),
+                {"PARITYGATE_RUNNER": _json(plan.runner_configuration())},
+            ),
             _container("referee", image, settings, _BESIDE, _referee(plan, attempt)),
         ],
         "volumes": _volumes(claims),
@@ -173,17 +179,6 @@ def _wanted(plan: EvaluationPlan) -> str:
 def _artefact(name: str, uri: str, digest: str | None, dest: str) -> dict[str, str]:
     wanted = {"name": name, "uri": uri, "dest": f"{ROOT}/{dest}"}
     return wanted | ({"digest": digest} if digest else {})
-
-
-def _runner(plan: EvaluationPlan) -> str:
-    return _json(
-        {
-            "packs": len(plan.packs),
-            "runtime": plan.runtime,
-            "providers": list(plan.execution_providers),
-            "threads": plan.threads,
-        }
-    )
 
 
 def _referee(plan: EvaluationPlan, attempt: int) -> dict[str, str]:

@@ -1,0 +1,265 @@
+"""What the models showed, item by item: computed in chunks, revealed to the judge step by step.
+
+There is one view of the items as they are, and one for each perturbation of the inputs. What was computed and is not
+revealed yet does not exist for the judge.
+"""
+
+import hashlib
+import time
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+from paritygate.api import Flip, Perturbation, Reason, RepeatRecord
+from paritygate.judge import BOTH_WRONG, LOST, PACK, UNKNOWN, WON, Column, Kind
+
+from ..ending import EvaluatorError
+from ..runner.perturb import Kind as Disturbance
+from ..runner.perturb import Perturbation as Disturbed
+from ..wire import Array
+from .client import Ints, ModelFailedError, Runner
+from .figures import Figures
+from .labels import Labels
+from .scoring import Scored, Scorer
+
+_CHUNK_SECONDS = 0.05
+_SMALLEST_CHUNK, _LARGEST_CHUNK = 128, 16384
+_WORST = 20
+
+REPEATED = 256
+"""Items of the A/A run."""
+
+UNJUDGED = -1
+"""Outcome of an item that is not revealed, where outcomes take a byte each."""
+
+
+class NotFiniteError(Exception):
+    """A model gave NaN or infinity for a judged item."""
+
+    def __init__(self, role: str, item: str) -> None:
+        super().__init__(f"{role}: NaN or infinity in the outputs for item {item!r}")
+        self.role = role
+
+
+@dataclass(slots=True)
+class View:
+    """The items as they are, or under one perturbation; one entry an item."""
+
+    perturbation: Perturbation | None
+    columns: Mapping[Column, npt.NDArray[np.int32]]
+    computed: npt.NDArray[np.bool_]
+    revealed: npt.NDArray[np.bool_]
+    outcomes: npt.NDArray[np.int8]
+    answers: npt.NDArray[np.int32]
+    confidence: npt.NDArray[np.float32]
+    finite: npt.NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, size: int, perturbation: Perturbation | None, columns: Collection[Column]) -> "View":
+        """Nothing computed yet. `columns`: those that don't follow from outcomes and answers."""
+        return cls(
+            perturbation,
+            {column: np.zeros(size, np.int32) for column in columns},
+            np.zeros(size, np.bool_),
+            np.zeros(size, np.bool_),
+            np.full(size, UNJUDGED, np.int8),
+            np.zeros((2, size), np.int32),
+            np.zeros(size, np.float32),
+            np.ones((2, size), np.bool_),
+        )
+
+    def keep(self, indices: Ints, scored: Scored) -> None:
+        """Take what a chunk showed."""
+        self.computed[indices] = True
+        self.outcomes[indices] = scored.outcomes
+        self.answers[:, indices] = scored.baseline, scored.candidate
+        self.confidence[indices] = scored.confidence
+        self.finite[:, indices] = scored.baseline_finite, scored.candidate_finite
+        for column, values in self.columns.items():
+            asked = column if not column.perturbation else Column(column.kind, column.parameter)
+            values[indices] = scored.columns[asked]
+
+
+@dataclass(slots=True)
+class Evidence:
+    """All views of the items of one evaluation."""
+
+    runner: Runner
+    scorer: Scorer
+    labels: Labels
+    columns: Collection[Column]
+    perturbations: Collection[Perturbation] = ()
+    figures: Figures | None = None
+    """Told of every chunk of the items as they are: what can only warn."""
+    _views: dict[str, View] = field(default_factory=dict)
+    _trailing: tuple[tuple[int, ...], ...] | None = None
+    _batch: int = 1
+    _seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        size = len(self.labels)
+        for perturbation in (None, *self.perturbations):
+            name = perturbation.name if perturbation else ""
+            own = {
+                column
+                for column in self.columns
+                if column.perturbation == name and column.kind not in (Kind.OUTCOME, Kind.CELL)
+            }
+            self._views[name] = View.of(size, perturbation, sorted(own, key=str))
+
+    @property
+    def plain(self) -> View:
+        """The items as they are."""
+        return self._views[""]
+
+    def view(self, name: str) -> View:
+        """The items under this perturbation; "" = as they are."""
+        return self._views[name]
+
+    def views(self) -> Iterator[tuple[str, View]]:
+        """All of them by name."""
+        yield from self._views.items()
+
+    def tune(self) -> int:
+        """Let the runner choose the batch size for both models; it is returned."""
+        self._batch, self._seconds = self.runner.batch()
+        return self._batch
+
+    def ahead(self) -> int:
+        """Items to compute at once, so that a chunk takes a moment whatever the models."""
+        wanted = _CHUNK_SECONDS / self._seconds if self._seconds else _SMALLEST_CHUNK
+        return int(min(max(wanted, _SMALLEST_CHUNK), _LARGEST_CHUNK))
+
+    def read(self, column: Column, indices: Ints) -> npt.NDArray[np.integer]:
+        """Values of a column; UNKNOWN where the item is not revealed."""
+        view = self._views[column.perturbation]
+        match column.kind:
+            case Kind.OUTCOME:
+                values: npt.NDArray[np.integer] = view.outcomes[indices].astype(np.int32)
+            case Kind.CELL:
+                baseline, candidate = view.answers[:, indices]
+                values = self.scorer.cells(column, indices, baseline, candidate)
+            case _:
+                values = view.columns[column][indices]
+        return np.where(view.revealed[indices], values, UNKNOWN)
+
+    def fetch(self, name: str, indices: Ints) -> None:
+        """Compute items with both models, one model after the other. Raises ModelFailedError."""
+        view = self._views[name]
+        started = time.perf_counter()
+        baseline, candidate = self._outputs(indices, view.perturbation)
+        scored = self.scorer.score(indices, baseline, candidate)
+        view.keep(indices, scored)
+        if not name and self.figures is not None:
+            self.figures.add(indices, scored)
+        # What was measured here, not in the sweep: several callers share the cores.
+        self._seconds = (time.perf_counter() - started) / len(indices)
+
+    def prepare(self) -> None:
+        """Let both models embed the corpus. Raises ModelFailedError, NotFiniteError."""
+        corpus = self.scorer.corpus
+        for start in range(0, len(corpus), _LARGEST_CHUNK):
+            indices = corpus[start : start + _LARGEST_CHUNK]
+            finite = self.scorer.prepare(indices, *self._outputs(indices, None))
+            for role, clean in zip(("baseline", "candidate"), finite, strict=True):
+                if not clean.all():
+                    raise NotFiniteError(role, self.labels.ids[indices[int(clean.argmin())]])
+
+    def repeat(self, indices: Ints) -> RepeatRecord:
+        """The A/A run: the same items again, in the same batches. Raises ModelFailedError."""
+        once = [self.runner.outputs(role, indices, self._batch) for role in ("baseline", "candidate")]
+        again = [self.runner.outputs(role, indices, self._batch) for role in ("baseline", "candidate")]
+        scored = [self.scorer.score(indices, *outputs) for outputs in (once, again)]
+        if self.scorer.classes:
+            differ = [
+                int((getattr(scored[0], role) != getattr(scored[1], role)).sum()) for role in ("baseline", "candidate")
+            ]
+        else:
+            differ = [_far_apart(one, two) for one, two in zip(once, again, strict=True)]
+        return RepeatRecord(items=len(indices), baseline=differ[0], candidate=differ[1])
+
+    def baseline_confidence(self, indices: Ints) -> npt.NDArray[np.float32]:
+        """How sure the baseline is of its answers; NaN where it gives none. Raises ModelFailedError."""
+        found = np.full(len(indices), np.nan, np.float32)
+        for start in range(0, len(indices), _LARGEST_CHUNK):
+            chunk = indices[start : start + _LARGEST_CHUNK]
+            outputs = self.runner.outputs("baseline", chunk, self._batch)
+            found[start : start + len(chunk)] = self.scorer.score(chunk, outputs, outputs).baseline_confidence
+        return found
+
+    def reveal(self, name: str, indices: Ints) -> None:
+        """Show computed items to the judge. Raises NotFiniteError."""
+        view = self._views[name]
+        for role, finite in zip(("baseline", "candidate"), view.finite[:, indices], strict=True):
+            if not finite.all():
+                raise NotFiniteError(role, self.labels.ids[indices[int(finite.argmin())]])
+        view.revealed[indices] = True
+
+    @property
+    def judged(self) -> int:
+        """Items revealed as they are."""
+        return int(self.plain.revealed.sum())
+
+    def flips(self) -> tuple[int, int, int]:
+        """Harmful, beneficial and neutral flips (both wrong, answers differ) among the judged items."""
+        outcomes, (baseline, candidate) = self.plain.outcomes, self.plain.answers
+        shown = self.plain.revealed
+        neutral = shown & (outcomes == BOTH_WRONG) & (baseline != candidate)
+        return int((shown & (outcomes == LOST)).sum()), int((shown & (outcomes == WON)).sum()), int(neutral.sum())
+
+    def lost(self) -> Ints:
+        """Items that only the baseline got right, those first of which the candidate was surest."""
+        lost = np.flatnonzero(self.plain.revealed & (self.plain.outcomes == LOST))
+        ordered: Ints = lost[np.argsort(-self.plain.confidence[lost], kind="stable")]
+        return ordered
+
+    def worst(self) -> tuple[Flip, ...]:
+        """The harmful flips of which the candidate was surest."""
+        view = self.plain
+        told = {c: v for c, v in self.labels.columns.items() if c != PACK or len(self.labels.counts) > 1}
+        return tuple(
+            Flip(
+                id=self.labels.ids[i],
+                label=self.labels.labels[i],
+                baseline=self.scorer.text(int(view.answers[0, i])),
+                candidate=self.scorer.text(int(view.answers[1, i])),
+                confidence=round(float(view.confidence[i]), 4),
+                slices={column: values[i] for column, values in list(told.items())[:16]},
+            )
+            for i in self.lost()[:_WORST].tolist()
+        )
+
+    def _outputs(self, indices: Ints, perturbation: Perturbation | None) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+        how = _disturbed(perturbation) if perturbation else None
+        baseline = self.runner.outputs("baseline", indices, self._batch, how)
+        candidate = self.runner.outputs("candidate", indices, self._batch, how)
+        shapes = [tuple(array.shape[1:] for array in arrays) for arrays in (baseline, candidate)]
+        if shapes[0] != shapes[1] or (self._trailing is not None and shapes[0] != self._trailing):
+            said = f"outputs of shape {_shapes(shapes[1])} an item, the baseline's are {_shapes(shapes[0])}"
+            raise ModelFailedError("candidate", "OutputShape", said)
+        self._trailing = shapes[0]
+        return baseline, candidate
+
+
+def _disturbed(perturbation: Perturbation) -> Disturbed:
+    """Its seed is its name: the same noise in every run, another for another name."""
+    seed = int.from_bytes(hashlib.sha256(perturbation.name.encode()).digest()[:7])
+    try:
+        return Disturbed(Disturbance(perturbation.kind), float(perturbation.strength), seed)
+    except ValueError as error:
+        raise EvaluatorError(Reason.PACK_INVALID, f"perturbation {perturbation.name}: {error}") from error
+
+
+def _far_apart(one: tuple[Array, ...], two: tuple[Array, ...]) -> int:
+    """Items of which some number moved by more than rounding does."""
+    rows = len(one[0])
+    moved = np.zeros(rows, np.bool_)
+    for first, second in zip(one, two, strict=True):
+        near = np.isclose(first.astype(np.float64), second.astype(np.float64), rtol=1e-3, atol=1e-5, equal_nan=True)
+        moved |= ~near.reshape(rows, -1).all(1)
+    return int(moved.sum())
+
+
+def _shapes(shapes: tuple[tuple[int, ...], ...]) -> str:
+    return ", ".join(str(list(shape)) for shape in shapes)

@@ -1,0 +1,57 @@
+"""Slice columns that are not in the labels: joined of others, or cut from what is known of the items."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+from paritygate.api import PlannedPack, SliceColumn, SliceSource
+
+from .client import ItemStatistics
+from .labels import Column
+
+LARGEST_TENTH = 0.9
+UNSURE = 0.6
+"""Border of BaselineConfidence where the pack names none."""
+
+_LONGEST = 128
+
+
+def derived_columns(packs: Sequence[PlannedPack]) -> dict[str, SliceColumn]:
+    """The derived columns that every pack has, by name; as the first pack describes them."""
+    others = [{column.column for column in pack.derived} for pack in packs[1:]]
+    return {c.column: c for c in packs[0].derived if all(c.column in names for names in others)}
+
+
+def joined(columns: Sequence[Sequence[str]]) -> Column:
+    """One slice for each combination of values."""
+    return Column.of(" & ".join(values)[:_LONGEST] for values in zip(*columns, strict=True))
+
+
+def of_statistics(column: SliceColumn, statistics: ItemStatistics) -> Column:
+    """Buckets of InputRange or Length."""
+    values = statistics.max_abs if column.source is SliceSource.INPUT_RANGE else statistics.length
+    return buckets(values.astype(np.float64), column.edges)
+
+
+def of_confidence(column: SliceColumn, confidence: npt.NDArray[np.float32]) -> Column:
+    """Buckets of the baseline's confidence; an item without one is in the first."""
+    return buckets(np.nan_to_num(confidence.astype(np.float64), nan=0.0), column.edges or (str(UNSURE),))
+
+
+def buckets(values: npt.NDArray[np.float64], edges: Sequence[str]) -> Column:
+    """The values cut at the edges; without edges into the largest tenth and the rest."""
+    if edges:
+        borders = np.array([float(edge) for edge in edges])
+        names = [f"below {edges[0]}"]
+        names += [f"{low} to {high}" for low, high in pairwise(edges)]
+        names += [f"{edges[-1]} and above"]
+        codes = np.searchsorted(borders, values, side="right")
+    else:
+        finite = values[np.isfinite(values)]
+        border = np.quantile(finite, LARGEST_TENTH, method="inverted_cdf") if finite.size else 0.0
+        names = ["rest", "largest tenth"]
+        codes = (values > border).astype(np.int64)
+    present = np.unique(codes)
+    places = np.searchsorted(present, codes)
+    return Column([names[code] for code in present.tolist()], places.astype(np.int32))

@@ -1,0 +1,99 @@
+"""What a number of items can do for a claim, before any of them is judged."""
+
+from functools import lru_cache
+
+from paritygate.api import TRAITS, Claim, EvaluationPlan, Evidence, Inference, Metric, Power
+from paritygate.stats import plan as planning
+from paritygate.stats.bounded import BOUNDED_1
+from paritygate.stats.flip import FlipBet
+
+from .budget import alpha_of
+from .processes.confusion import ratio_of
+
+TARGET_POWER = 0.9
+LEAST_POWER = 0.5
+"""A hard gate that would pass an equal candidate less often than this is underpowered."""
+
+PLENTY = 4
+"""Times the items needed: beyond it nothing is simulated, it costs time and memory and changes nothing."""
+
+_SPREAD = {
+    Metric.BRIER: 0.001,
+    Metric.LOG_LOSS: 0.001,
+    Metric.ABSOLUTE_ERROR: 0.001,
+    Metric.LABEL_ERROR: 0.005,
+    Metric.NEIGHBOUR_PRECISION: 0.01,
+    Metric.NEIGHBOUR_CHANGE: 0.01,
+    Metric.COSINE_CHANGE: 0.001,
+}
+"""E d^2 that is planned for: a judgement, which only planning rests on."""
+
+
+def planned(
+    plan: EvaluationPlan, claim: Claim, have: int, share: float | None = None, with_margin: bool = True
+) -> Power | None:
+    """What `have` items can do for a claim that is counted item by item.
+
+    `share`: of the class among all items, or of the second group of a gap. `with_margin` False leaves out the smallest
+    provable margin, which costs a search.
+    """
+    alpha, margin, flips = alpha_of(plan), float(claim.margin or 0), float(plan.flip_rate)
+    match TRAITS[claim.metric].evidence:
+        case Evidence.FLIPS if plan.inference is Inference.LOCKED_SET:
+            return _locked(have, alpha, margin, flips)
+        case Evidence.FLIPS:
+            return _flips(have, alpha, margin, flips, with_margin)
+        case Evidence.RATE:
+            return _rate(have, alpha, margin, flips)
+        case Evidence.BOUNDED:
+            return _bounded(have, alpha, margin, _SPREAD[claim.metric])
+        case Evidence.CONFUSION:
+            return _ratio(have, alpha, margin, claim.metric, float(claim.beta or 1), share or 0.0, flips)
+        case Evidence.GAP:
+            return _gap(have, alpha, margin, share or 0.0, flips)
+        case Evidence.REGRESSIONS:
+            return Power(needed=have, have=have, power=1.0 if have else 0.0)
+    return None
+
+
+@lru_cache(maxsize=4096)
+def _flips(have: int, alpha: float, margin: float, flips: float, with_margin: bool) -> Power:
+    bet = FlipBet(v0=flips)
+    needed = planning.items_needed(alpha=alpha, margin=margin, flip_rate=flips, power=TARGET_POWER, bet=bet)
+    least = min(have, PLENTY * needed)
+    power = planning.planned_power(least, alpha=alpha, margin=margin, flip_rate=flips, bet=bet)
+    smallest = None
+    if with_margin and power < LEAST_POWER:
+        smallest = planning.smallest_margin(have, alpha=alpha, flip_rate=flips, power=TARGET_POWER, bet=bet)
+    return Power(needed=needed, have=have, power=power, smallest_margin=smallest)
+
+
+@lru_cache(maxsize=1024)
+def _locked(have: int, alpha: float, margin: float, flips: float) -> Power:
+    found = planning.planned_locked(have, alpha, margin, flips)
+    return Power(needed=found.needed, have=have, power=found.power)
+
+
+@lru_cache(maxsize=1024)
+def _rate(have: int, alpha: float, limit: float, flips: float) -> Power:
+    found = planning.planned_rate(have, alpha, limit, flips)
+    return Power(needed=found.needed, have=have, power=found.power)
+
+
+@lru_cache(maxsize=1024)
+def _bounded(have: int, alpha: float, margin: float, spread: float) -> Power:
+    found = planning.planned_bounded(have, alpha, margin, BOUNDED_1.v0, spread)
+    return Power(needed=found.needed, have=have, power=found.power)
+
+
+@lru_cache(maxsize=1024)
+def _ratio(have: int, alpha: float, margin: float, metric: Metric, beta: float, share: float, flips: float) -> Power:
+    found = planning.planned_ratio(have, alpha, margin, ratio_of(metric, beta), share, flips)
+    return Power(needed=found.needed, have=have, power=found.power, share=share)
+
+
+@lru_cache(maxsize=1024)
+def _gap(have: int, alpha: float, margin: float, share: float, flips: float) -> Power:
+    second = round(have * share)
+    found = planning.planned_gap(have - second, second, alpha, margin, flips)
+    return Power(needed=found.needed, have=have, power=found.power, share=share)

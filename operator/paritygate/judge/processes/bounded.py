@@ -1,0 +1,88 @@
+"""A loss in [-1, 1] an item: Brier, log loss, errors up to a cap, neighbours."""
+
+from typing import Any
+
+from paritygate.api import GateRecord
+from paritygate.stats import bounded
+from paritygate.stats.flip import FlipBet
+from paritygate.stats.wealth import harm_threshold, pass_threshold
+
+from ..batchlog import decode_units, encode_units
+from .terms import CERTAIN, Ints, Terms, within
+
+Batches = list[list[list[int]]]
+
+
+class BoundedProcess:
+    """`E d < margin` for any d in [-1, 1], recorded in whole units and rounded against the candidate."""
+
+    def __init__(self, terms: Terms) -> None:
+        self._terms = terms
+        self._bet: FlipBet = bounded.BOUNDED_1
+        self.batch = self._bet.batch
+        self._pass = bounded.BoundedState(pass_threshold(terms.alpha))
+        self._harm = bounded.BoundedHarmState(harm_threshold(terms.hard, terms.alpha_fail))
+        self._batches: Batches = []
+
+    @property
+    def n(self) -> int:
+        """Items counted."""
+        return self._pass.items
+
+    @property
+    def pass_at(self) -> int | None:
+        """Items after which the claim was proved."""
+        return self._pass.latched_at
+
+    @property
+    def harm_at(self) -> int | None:
+        """Items after which harm was proved."""
+        return self._harm.latched_at
+
+    @property
+    def harm_peak(self) -> float:
+        """The largest log wealth against the candidate so far."""
+        return min(self._harm.sup_log_e, CERTAIN)
+
+    @property
+    def rule(self) -> str:
+        """The bet and its numbers."""
+        bet = self._bet
+        return f"bounded/1 unit=1/{round(1 / bounded.UNIT)} c={bet.c:g} v0={bet.v0:g} b={bet.batch} cap={bet.cap:g}"
+
+    def take(self, values: Ints) -> None:
+        """Count losses in whole units."""
+        self._count(bounded.count_batches(values, self.batch))
+
+    def replay(self, log: str, n: int) -> None:
+        """Count what a record says."""
+        self._count(decode_units(log, n, self.batch))
+
+    def figures(self) -> dict[str, Any]:
+        """The log, wealth and estimate."""
+        lost = sum(units * count for batch in self._batches for units, count in batch)
+        return {
+            "n": self.n,
+            "batch_log": encode_units(self._batches),
+            "estimate": lost * bounded.UNIT / self.n if self.n else None,
+            "log_e": self._pass.log_e,
+            "log_e_harm": self._harm.log_e,
+        }
+
+    def searched(self) -> dict[str, Any]:
+        """Interval and proven margin."""
+        if not self.n:
+            return {}
+        proven = bounded.proven_margin(self._batches, self._bet, self._terms.alpha)
+        if self.pass_at is not None and (proven is None or proven > self._terms.margin):
+            proven = self._terms.margin
+        return {"interval": bounded.interval(self._batches, self._terms.alpha), "proven_margin": proven}
+
+    def supports(self, record: GateRecord) -> bool:
+        """Whether the counts give an interval and a margin no wider than these. It costs a search."""
+        return within(record, self.searched())
+
+    def _count(self, batches: Batches) -> None:
+        self._batches += batches
+        self._pass = bounded.advance(self._pass, batches, self._terms.margin, self._bet)
+        self._harm = bounded.advance_harm(self._harm, batches, self._terms.margin, self.batch)

@@ -1,0 +1,106 @@
+"""Precision, F-beta and Jaccard of one class: ratios of means, compared with the baseline's own."""
+
+from typing import Any
+
+import numpy as np
+
+from paritygate.api import GateRecord, Metric
+from paritygate.stats import ratio
+from paritygate.stats.wealth import harm_threshold, pass_threshold
+
+from ..batchlog import decode_cells, encode_cells
+from .terms import CERTAIN, Ints, Terms, tabulated
+
+BATCH = 64
+"""Items between two looks: a look costs a profile over all the values that the baseline's ratio may have."""
+
+CELLS = 8
+"""4 y + 2 yB + yC."""
+
+
+class ConfusionProcess:
+    """`theta_B - theta_C < margin` for a ratio of means theta."""
+
+    def __init__(self, terms: Terms, metric: Metric) -> None:
+        self._terms, self.batch = terms, BATCH
+        self._name = metric.value + (f" beta={terms.beta:g}" if metric is Metric.F_BETA else "")
+        self._metric = ratio_of(metric, terms.beta)
+        self._pass = ratio.RatioState(pass_threshold(terms.alpha))
+        self._harm = ratio.RatioState(harm_threshold(terms.hard, terms.alpha_fail))
+        self._log: list[Ints] = [np.zeros((0, CELLS), np.int64)]
+
+    @property
+    def n(self) -> int:
+        """Items counted."""
+        return self._pass.items
+
+    @property
+    def pass_at(self) -> int | None:
+        """Items after which the claim was proved."""
+        return self._pass.latched_at
+
+    @property
+    def harm_at(self) -> int | None:
+        """Items after which harm was proved."""
+        return self._harm.latched_at
+
+    @property
+    def harm_peak(self) -> float:
+        """The largest log wealth against the candidate so far."""
+        return min(self._harm.sup_log_e, CERTAIN)
+
+    @property
+    def rule(self) -> str:
+        """The bet and its numbers."""
+        return f"profile/1 {self._name} b={BATCH}"
+
+    def take(self, values: Ints) -> None:
+        """Count cells."""
+        self._count(tabulated(values, BATCH, CELLS))
+
+    def replay(self, log: str, n: int) -> None:
+        """Count what a record says."""
+        self._count(decode_cells(log, n, BATCH, CELLS))
+
+    def figures(self) -> dict[str, Any]:
+        """The log, wealth and both models' ratios."""
+        batches = self._batches
+        before, after = ratio.ratio_estimates(self._metric, batches.sum(0)) if self.n else (None, None)
+        return {
+            "n": self.n,
+            "batch_log": encode_cells(batches),
+            "baseline_value": before,
+            "candidate_value": after,
+            "estimate": before - after if before is not None and after is not None else None,
+            "log_e": self._pass.log_e,
+            "log_e_harm": self._harm.log_e,
+        }
+
+    def searched(self) -> dict[str, Any]:
+        """Nothing: an interval would be a profile of profiles."""
+        return {}
+
+    def supports(self, record: GateRecord) -> bool:
+        """Whether it claims nothing that was not searched for."""
+        return record.interval is None and record.proven_margin is None
+
+    def _count(self, batches: Ints) -> None:
+        self._log.append(batches)
+        self._pass = ratio.advance(self._pass, batches, self._metric, self._terms.margin)
+        self._harm = ratio.advance(self._harm, batches, self._metric, self._terms.margin, harm=True)
+
+    @property
+    def _batches(self) -> Ints:
+        self._log = [np.concatenate(self._log)]
+        return self._log[0]
+
+
+def ratio_of(metric: Metric, beta: float) -> ratio.RatioMetric:
+    """The ratio behind a metric of a class."""
+    match metric:
+        case Metric.PRECISION:
+            return ratio.precision()
+        case Metric.F_BETA:
+            return ratio.f_beta(beta)
+        case _:
+            return ratio.jaccard()
