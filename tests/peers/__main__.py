@@ -1,7 +1,7 @@
 """Judge the same paired outcomes by ParityGate and by its peers; write build/peers.json, print the tables.
 
 Peers are installed under build/peers, each in an environment of its own. One that can't be installed or asked is named
-with its error, there and in the tables; the exit status is 1 only when ParityGate itself could not be asked.
+with its error, there and in the tables; the exit status is 1 only when ParityGate itself failed to answer.
 """
 
 import argparse
@@ -57,7 +57,8 @@ def main() -> int:
     _tell(found)
     if asked.docs:
         asked.docs.write_text(insert(asked.docs.read_text(), render(rows)))
-    return int(any(part.missing for part in found if part.peer == PARITYGATE))
+    ours = [part for part in found if part.peer == PARITYGATE]
+    return int(any(part.missing or any(entry["error"] for _, entry in part.rows) for part in ours))
 
 
 def _arguments() -> argparse.Namespace:

@@ -18,7 +18,7 @@ from paritygate.api import (
     Technique,
 )
 from paritygate.api.policy import GateSpec, PolicySpec
-from paritygate.judge import UNKNOWN, Gate, ItemTally, build_plan, conclude, expand, hard_gates
+from paritygate.judge import UNKNOWN, Gate, Items, ItemTally, build_plan, conclude, expand, hard_gates
 
 from .adapters.batch import Variant, run
 from .adapters.outcomes import FAIL, PASS, UNDECIDED
@@ -45,16 +45,16 @@ class Judge:
         elif gate.refused:
             return UNDECIDED, 0
         tally = _counted(plan, gate, outcomes)
-        state = tally.state()
-        latched = [at for at in (state.pass_at, state.harm_at) if at is not None]
+        record = tally.figures()
+        latched = [at for at in (record.pass_at, record.harm_at) if at is not None]
         if latched and min(latched) < tally.n:
             # The referee stops where it is sure: what comes later must not have a say.
-            seen = np.full_like(outcomes, UNKNOWN)
+            seen = np.full(len(outcomes), UNKNOWN, np.int64)
             first = gate.sequence[: min(latched)]
             seen[first] = outcomes[first]
-            tally = _counted(plan, gate, seen)
-        verdict = conclude(plan, (tally.figures(),), CHECKED, None)
-        return LETTERS[verdict.outcome], tally.n
+            record = _counted(plan, gate, seen).figures()
+        verdict = conclude(plan, (record,), CHECKED, None)
+        return LETTERS[verdict.outcome], record.n
 
 
 def variants(margin: float, alpha: float) -> dict[str, Variant]:
@@ -68,15 +68,20 @@ def variants(margin: float, alpha: float) -> dict[str, Variant]:
 
 def _counted(plan: EvaluationPlan, gate: Gate, outcomes: Outcomes) -> ItemTally:
     tally = ItemTally(gate, plan, hard_gates((gate,)))
-    tally.count(outcomes)
+    tally.count(lambda indices: outcomes[indices])
     return tally
 
 
 @lru_cache(maxsize=16)
 def _gate(margin: float, alpha: float, items: int) -> tuple[EvaluationPlan, Gate]:
     plan = accuracy_plan(margin, alpha)
-    (gate,) = expand(plan, [f"item-{index}" for index in range(items)], {}, with_margins=False)
+    (gate,) = expand(plan, pack(items), with_margins=False)
     return plan, gate
+
+
+def pack(items: int) -> Items:
+    """So many items without slices."""
+    return Items(ids=[f"item-{index}" for index in range(items)], columns={})
 
 
 def accuracy_plan(margin: float, alpha: float) -> EvaluationPlan:

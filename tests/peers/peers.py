@@ -27,11 +27,12 @@ class Variant:
         return [self._cell(scenario, n) for n in scenario.sizes]
 
     def _cell(self, scenario: Scenario, n: int) -> dict[str, Any]:
-        paths = 1 if scenario.truth is Truth.UNKNOWN else next(paths for most, paths in self.paths if n <= most)
-        looks = None
-        if scenario.peeked and self.peekable:
-            looks = list(range(PEEK_EVERY, n + 1, PEEK_EVERY))
-            paths = min(paths, 1000) // 4
+        looks = list(range(PEEK_EVERY, n + 1, PEEK_EVERY)) if scenario.peeked and self.peekable else None
+        paths = next(paths for most, paths in self.paths if n <= most)
+        if looks:
+            paths = self.paths[0][1] // 4
+        if scenario.truth is Truth.UNKNOWN:
+            paths = 1
         return {"variant": self.key, "n": n, "paths": paths, "looks": looks}
 
 
@@ -47,16 +48,17 @@ class Peer:
 
 
 OURS, FAST = ((5000, 4000),), ((5000, 2000),)
-FAIR = ((600, 1000), (2000, 300), (5000, 100))
-SLOW = ((600, 400), (2000, 120), (5000, 40))
-SLOWEST = ((600, 100), (2000, 40), (5000, 20))
+FAIR = ((600, 1000), (2000, 200), (5000, 100))
+SLOW = ((600, 500), (2000, 150), (5000, 80))
+SLOWER = ((600, 400), (2000, 100), (5000, 30))
+SLOWEST = ((600, 100), (2000, 30), (5000, 10))
 
 PARITYGATE = Peer(
     key="paritygate",
     adapter="tests.peers.ours",
     variants=(
         Variant("planned", "ParityGate", OURS, peekable=False),
-        Variant("unplanned", "ParityGate, planner's refusal ignored", OURS, peekable=False),
+        Variant("unplanned", "ParityGate, planner's refusal ignored", FAST, peekable=False),
     ),
 )
 
@@ -74,7 +76,7 @@ NEMO = Peer(
 ILLATE = Peer(
     key="illate",
     adapter="adapters.illate_gate",
-    variants=(Variant("check", "illate-parity check", FAIR),),
+    variants=(Variant("check", "illate-parity check", SLOW),),
     requirements=("illate-parity==0.1.0", "numpy==2.4.6"),
 )
 
@@ -83,7 +85,7 @@ EVALSIG = Peer(
     adapter="adapters.evalsig_gates",
     variants=(
         Variant("gate", "evalsig gate (is it better?)", FAIR),
-        Variant("sequential", "evalsig sequential, shifted by the margin", SLOW, peekable=False),
+        Variant("sequential", "evalsig sequential, shifted by the margin", SLOWER, peekable=False),
         Variant("sequential, bounded", "evalsig sequential, shifted, sigma bound 1", SLOWEST, peekable=False),
     ),
     requirements=("evalsig==0.1.2", "numpy==2.4.6", "scipy==1.17.1"),

@@ -62,11 +62,16 @@ class Urn:
 class Scenario:
     """One candidate, the data set sizes it is judged at, and whether peers may look again and again."""
 
-    name: str
+    candidate: str
     truth: Truth
     urn: Urn
     sizes: tuple[int, ...] = SIZES
     peeked: bool = False
+
+    @property
+    def name(self) -> str:
+        """The candidate's, and how it is looked at when that is not once."""
+        return f"{self.candidate}, looked at every {PEEK_EVERY} items" if self.peeked else self.candidate
 
     @property
     def key(self) -> str:
@@ -128,8 +133,7 @@ def _peeked() -> list[Scenario]:
         ("loses 1 point, flips 2 %", Truth.BOUNDARY, urn_of("0.01", "0.02")),
         ("equal, flips 2 %", Truth.WITHIN, urn_of("0", "0.02")),
     ]
-    said = f"looked at every {PEEK_EVERY} items"
-    return [Scenario(f"{name}, {said}", truth, urn, (PEEKED,), peeked=True) for name, truth, urn in chosen]
+    return [Scenario(name, truth, urn, (PEEKED,), peeked=True) for name, truth, urn in chosen]
 
 
 def _without_evidence() -> list[Scenario]:

@@ -25,6 +25,7 @@ def row(peer: str, version: str, scenario: Scenario, cell: dict[str, Any]) -> Ro
         "peer": peer,
         "version": version,
         "scenario": scenario.name,
+        "candidate": scenario.candidate,
         "truth": scenario.truth.value,
         "trueLoss": float(scenario.urn.loss),
         "flipRate": float(scenario.urn.flips),
@@ -97,14 +98,14 @@ def _known(found: Row, passed: float, beside: float) -> str:
 
 
 def _pivot(rows: Sequence[Row], cell: Callable[[Row], str]) -> str:
-    """A line a scenario and peer, a column a number of items; the last says how many data sets each cell rests on."""
+    """A line a candidate and peer, a column a number of items; the last says how many data sets each cell rests on."""
     sizes = sorted({found["n"] for found in rows})
     lines = _header(["candidate", "judge", *(f"n = {n:,}" for n in sizes), "data sets"])
-    for scenario, peer in _ordered((found["scenario"], found["peer"]) for found in rows):
-        at = {found["n"]: found for found in rows if (found["scenario"], found["peer"]) == (scenario, peer)}
+    for candidate, peer in _ordered((found["candidate"], found["peer"]) for found in rows):
+        at = {found["n"]: found for found in rows if (found["candidate"], found["peer"]) == (candidate, peer)}
         shown = [("refused" if REFUSED in at[n]["note"] else cell(at[n])) if n in at else "" for n in sizes]
         paths = _ordered(f"{found['paths']:,}" for found in at.values())
-        lines.append(_line([scenario, peer, *shown, " / ".join(paths)]))
+        lines.append(_line([candidate, peer, *shown, " / ".join(paths)]))
     return "\n".join(lines)
 
 

@@ -6,7 +6,7 @@ from paritygate.judge import expand
 
 from tests.peers.adapters.batch import judged
 from tests.peers.adapters.outcomes import BOTH_RIGHT, FAIL, LOST, PASS, UNDECIDED, WON
-from tests.peers.ours import accuracy_plan, variants
+from tests.peers.ours import accuracy_plan, pack, variants
 
 BOTH = ("planned", "unplanned")
 
@@ -49,7 +49,7 @@ def test_a_broken_candidate_fails_before_all_items_are_used():
 
 
 def test_what_comes_after_the_verdict_has_no_say():
-    (gate,) = expand(accuracy_plan(0.01, 0.05), [f"item-{i}" for i in range(5000)], {}, with_margins=False)
+    (gate,) = expand(accuracy_plan(0.01, 0.05), pack(5000), with_margins=False)
     outcomes = items(5000)
     outcomes[gate.sequence[480:]] = LOST
     assert asked("planned", outcomes) == (PASS, 480)
