@@ -89,14 +89,14 @@ def pool(**spec: Any) -> AcceleratorPool:
     return AcceleratorPool.model_validate({"metadata": {"name": "cpu"}, "spec": wanted})
 
 
-def pack(name: str = "core", **data: Any) -> ScenarioPack:
+def pack(name: str = "core", spec: dict[str, Any] | None = None, **data: Any) -> ScenarioPack:
     files = {
         "inputs": {"uri": "pvc://data/inputs.npz", "digest": SHA["inputs"]},
         "labels": {"uri": "pvc://data/labels.csv", "digest": SHA["labels"]},
         **data,
     }
-    spec = {"version": "1", "task": "Classification", "data": files}
-    return ScenarioPack.model_validate({"metadata": {"name": name, "namespace": "risk"}, "spec": spec})
+    wanted = {"version": "1", "task": "Classification", "data": files, **(spec or {})}
+    return ScenarioPack.model_validate({"metadata": {"name": name, "namespace": "risk"}, "spec": wanted})
 
 
 @lru_cache

@@ -104,6 +104,7 @@ def test_the_runner_sees_models_and_inputs_and_nothing_that_tells_right_from_wro
         "packs": 1,
         "runtime": "onnxruntime",
         "providers": ["CPUExecutionProvider"],
+        "formats": ["Onnx", "ExportedProgram", "Safetensors"],
         "threads": None,
     }
 

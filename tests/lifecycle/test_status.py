@@ -105,7 +105,10 @@ def test_gates_are_told_worst_first_with_value_margin_interval_and_n() -> None:
 def test_planned_says_what_has_to_be_proved() -> None:
     world = World()
     world.rest()
-    assert world.condition("Planned").message == "5 gates (3 hard) on core 1; alpha 0.05"
+    assert world.condition("Planned").message == (
+        "5 gates (3 hard) on core 1; alpha 0.05; the packs declare the items of no hard gate: power is planned "
+        "when the labels are read"
+    )
 
 
 def test_the_subject_and_the_digests_are_told() -> None:

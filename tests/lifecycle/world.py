@@ -61,6 +61,7 @@ class World:
     reports: dict[str, ValidationReport] = field(default_factory=dict)
     serving_pods: list[dict[str, Any]] = field(default_factory=list)
     rivals: list[CompressionValidation] = field(default_factory=list)
+    tries: frozenset[str] = frozenset()
     events: list[RecordEvent] = field(default_factory=list)
     writes: int = 0
     status_writes: int = 0
@@ -91,6 +92,7 @@ class World:
             revisions=dict(seen.revisions) if seen else {},
             serving_pods=tuple(self.serving_pods),
             rivals=tuple(self.rivals),
+            tries=self.tries,
         )
 
     def step(self) -> Plan:

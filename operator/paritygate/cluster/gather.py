@@ -19,6 +19,7 @@ from paritygate.api import (
 )
 from paritygate.engine import Terminal
 from paritygate.lifecycle.model import Observed, RefereeLog, Settings
+from paritygate.lifecycle.tries import data_of
 
 from .client import Client, Manifest, Object
 from .errors import NotFound
@@ -70,6 +71,8 @@ class Gatherer:
             reports=tuple(_parsed(ValidationReport, REPORT, r) for r in self._store.find(REPORT, "about", uid)),
             rivals=self._rivals(validation, key),
         )
+        if not _decided(observed):
+            observed = replace(observed, tries=self._tries(observed, key))
         return await self._with_target(observed, key) if spec.target else observed
 
     async def _with_target(self, observed: Observed, key: Key) -> Observed:
@@ -108,6 +111,16 @@ class Gatherer:
         found = self._store.find(VALIDATION, "target", key.namespace, validation.spec.target.inference_service)
         return tuple(_parsed(CompressionValidation, VALIDATION, m) for m in found if m["metadata"]["name"] != key.name)
 
+    def _tries(self, observed: Observed, key: Key) -> frozenset[str]:
+        judged = self._store.tries(key.namespace, data_of(observed.packs.values()))
+        if observed.policy is None or not observed.policy.spec.evaluation.alpha_budget:
+            return judged
+        others = self._store.judged_on(key.namespace, observed.packs) - {key}
+        manifests = (self._store.get(VALIDATION, other.namespace, other.name) for other in others)
+        own = observed.validation.metadata
+        age = (own.creation_timestamp or "", own.name)
+        return judged.union(m["metadata"]["uid"] for m in manifests if m and _goes_first(m, age))
+
     def _read_logs(self, key: Key, jobs: Iterable[Manifest]) -> dict[str, RefereeLog]:
         names = [job["metadata"]["name"] for job in jobs]
         return {name: log for name in names if (log := self._logs.of(key.namespace, name)) is not None}
@@ -115,6 +128,26 @@ class Gatherer:
     def _one(self, model: type[M], kind: Kind, namespace: str | None, name: str) -> M | None:
         manifest = self._store.get(kind, namespace, name)
         return None if manifest is None else _parsed(model, kind, manifest)
+
+
+def _decided(observed: Observed) -> bool:
+    """Whether a report decides the spec as it is: its number among the tries was given long ago."""
+    status = observed.validation.status
+    unchanged = status.observed_generation == observed.validation.metadata.generation
+    return unchanged and any(report.spec.input_digest == status.input_digest for report in observed.reports)
+
+
+def _goes_first(manifest: Manifest, age: tuple[str, str]) -> bool:
+    """Whether a validation is under way with a number of its own, or is older and about to get one."""
+    metadata, status = manifest["metadata"], manifest.get("status", {})
+    if metadata.get("deletionTimestamp"):
+        return False
+    looked_at = status.get("observedGeneration") == metadata.get("generation")
+    if looked_at and status.get("inputDigest"):
+        return not status.get("verdict")
+    stalled = any((c["type"], c["status"]) == ("Stalled", "True") for c in status.get("conditions", ()))
+    older = (metadata.get("creationTimestamp", ""), metadata["name"]) < age
+    return older and not (looked_at and stalled)
 
 
 def _may_move_traffic(validation: CompressionValidation) -> bool:

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from paritygate.lifecycle.tries import identity
+
 from .client import Manifest
 from .kinds import JOB, PACK, POD, POLICY, POOL, REPORT, TARGET, VALIDATION, Kind
 
@@ -37,6 +39,18 @@ def terms(kind: Kind, manifest: Manifest) -> Iterator[Term]:
         case _ if kind is POLICY:
             for pack in manifest.get("spec", {}).get("requiredPacks", ()):
                 yield ("requires", pack["name"])
+
+
+def tries(kind: Kind, manifest: Manifest) -> Iterator[tuple[Term, str]]:
+    """The data that a report judged, file by file, and the try that it records."""
+    if kind is not REPORT or not manifest["spec"].get("items"):
+        return
+    namespace, plan = manifest["metadata"]["namespace"], manifest["spec"]["plan"]
+    own = identity(plan)
+    for pack in plan["packs"]:
+        for part in ("inputs", "labels"):
+            if digest := pack[part].get("digest"):
+                yield ("data", namespace, digest), own
 
 
 def _references(namespace: str, spec: Manifest) -> Iterator[Term]:

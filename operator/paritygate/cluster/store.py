@@ -13,7 +13,7 @@ from paritygate.lifecycle.model import UID_LABEL
 
 from .client import Manifest, Object
 from .kinds import JOB, PACK, POD, POLICY, REPORT, VALIDATION, Kind
-from .relations import Key, Term, owners, reference, terms
+from .relations import Key, Term, owners, reference, terms, tries
 
 Place = tuple[str, str]
 """Namespace ("" for cluster-scoped kinds) and name."""
@@ -28,6 +28,7 @@ class Store:
     def __init__(self) -> None:
         self._objects: dict[Kind, dict[Place, bytes]] = defaultdict(dict)
         self._found_by: dict[Term, set[tuple[Kind, Place]]] = defaultdict(set)
+        self._tries: dict[Term, dict[Place, str]] = defaultdict(dict)
         self._touched: dict[Kind, set[Place]] = {}
         self._listed: dict[Kind, set[Place]] = {}
 
@@ -76,6 +77,15 @@ class Store:
         """The objects of a kind that a term finds, by name."""
         places = sorted(place for found, place in self._found_by.get(term, ()) if found is kind)
         return [json.loads(self._objects[kind][place]) for place in places]
+
+    def tries(self, namespace: str, data: Iterable[str]) -> frozenset[str]:
+        """The tries that reports of a namespace record on these files, by digest."""
+        return frozenset().union(*(self._tries.get(("data", namespace, file), {}).values() for file in data))
+
+    def judged_on(self, namespace: str, packs: Iterable[str]) -> set[Key]:
+        """The validations of a namespace that are judged on one of these packs, by their own word or their policy's."""
+        metadata = ({"metadata": {"namespace": namespace, "name": name}} for name in packs)
+        return set().union(*(self.concerned(PACK, pack) for pack in metadata))
 
     def count(self) -> Mapping[str, int]:
         """How many objects of each kind are kept."""
@@ -137,16 +147,26 @@ class Store:
     def _put(self, kind: Kind, place: Place, lean: bytes) -> None:
         self._drop(kind, place)
         self._objects[kind][place] = lean
-        for term in terms(kind, json.loads(lean)):
+        manifest = json.loads(lean)
+        for term in terms(kind, manifest):
             self._found_by[term].add((kind, place))
+        for term, one in tries(kind, manifest):
+            self._tries[term][place] = one
 
     def _drop(self, kind: Kind, place: Place) -> None:
         raw = self._objects[kind].pop(place, None)
-        for term in terms(kind, json.loads(raw)) if raw is not None else ():
+        if raw is None:
+            return
+        manifest = json.loads(raw)
+        for term in terms(kind, manifest):
             found = self._found_by[term]
             found.discard((kind, place))
             if not found:
                 del self._found_by[term]
+        for term, _ in tries(kind, manifest):
+            del self._tries[term][place]
+            if not self._tries[term]:
+                del self._tries[term]
 
 
 def _place(manifest: Manifest) -> Place:

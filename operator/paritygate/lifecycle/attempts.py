@@ -58,7 +58,7 @@ def evaluate(case: Case) -> Step | None:
     """The next step towards a report: always one, as long as the inputs are known and there is none."""
     if not isinstance(case.resolution, Resolved):
         return None
-    stale = tuple(DeleteJob(_name(job), _uid(job)) for job in superseded_jobs(case))
+    stale = tuple(delete_job(job) for job in superseded_jobs(case))
     run = _Run(case, case.resolution, attempts(case), stale)
     if not run.ledger:
         return _next_attempt(run)
@@ -94,6 +94,11 @@ def superseded_jobs(case: Case) -> tuple[Manifest, ...]:
         if (job["metadata"].get("labels") or {}).get(DIGEST_LABEL) != current
         and not job["metadata"].get("deletionTimestamp")
     )
+
+
+def delete_job(job: Manifest) -> DeleteJob:
+    """This very Job, not a later one of its name."""
+    return DeleteJob(_name(job), _uid(job))
 
 
 def _next_attempt(run: _Run) -> Step:
@@ -141,7 +146,7 @@ def _pending(run: _Run, seen: Pending, job: Manifest) -> Step:
         return _working(run.noting(reason="", message=""))
     due = seen.since + PATIENCE if seen.reason in INFRASTRUCTURE and seen.since else None
     if due is not None and run.case.now >= due:
-        return _lost(run.also(DeleteJob(_name(job), _uid(job))), Broken(seen.reason, seen.message))
+        return _lost(run.also(delete_job(job)), Broken(seen.reason, seen.message))
     noted = run.noting(reason=seen.reason.value, message=seen.message[:1024])
     return _working(noted, due - run.case.now if due else None)
 
@@ -232,6 +237,7 @@ def _update(run: _Run) -> dict[str, object]:
     return {
         "input_digest": digest,
         "policy_digest": run.inputs.policy_digest,
+        "candidate_number": run.inputs.plan.candidate_number,
         "subject": SubjectStatus(baseline=run.inputs.plan.baseline, candidate=run.inputs.plan.candidate),
         "verdict": None,
         "gates": (),

@@ -20,8 +20,11 @@ from paritygate.api import (
     ValidationStatus,
     carry_over,
 )
+from paritygate.api import Reason as EvaluationReason
+from paritygate.judge import alpha_of
 
 from .case import Case, Problem, Standing, State
+from .power import weakest
 from .reasons import Reason
 
 Truth = Literal["True", "False", "Unknown"]
@@ -77,19 +80,37 @@ def _facts(case: Case, status: ValidationStatus) -> Iterator[_Row]:
 
 
 def _planned(case: Case) -> _Row:
+    report = case.report
+    if report is not None and report.spec.reason == EvaluationReason.UNDERPOWERED:
+        return ConditionType.PLANNED, "False", EvaluationReason.UNDERPOWERED, report.spec.message
     if case.plan is not None:
-        return ConditionType.PLANNED, "True", Reason.PLANNED, planned(case.plan)
+        return ConditionType.PLANNED, "True", Reason.PLANNED, _told(case) or planned(case.plan)
     problem = case.resolution
     if isinstance(problem, Problem):
         return ConditionType.PLANNED, "False", problem.reason, problem.message
     return ConditionType.PLANNED, "Unknown", Reason.NOT_DECIDED, ""
 
 
+def _told(case: Case) -> str:
+    """What was told of these very inputs: power is simulated once, not at every look."""
+    if case.status.input_digest != case.input_digest:
+        return ""
+    before = (c for c in case.status.conditions if (c.type, c.status) == (ConditionType.PLANNED, "True"))
+    return next((c.message for c in before), "")
+
+
 def planned(plan: EvaluationPlan) -> str:
-    """What has to be proved, in one sentence."""
+    """What has to be proved, and with how much power."""
     hard = sum(claim.enforcement is Enforcement.HARD for claim in plan.claims)
     packs = ", ".join(f"{pack.name} {pack.version}" for pack in plan.packs)
-    return f"{len(plan.claims)} gates ({hard} hard) on {packs}; alpha {plan.alpha}"
+    return f"{len(plan.claims)} gates ({hard} hard) on {packs}; alpha {plan.alpha}{_tries(plan)}; {weakest(plan)}"
+
+
+def _tries(plan: EvaluationPlan) -> str:
+    if plan.candidate_number == 1:
+        return ""
+    share = f", of which it gets {alpha_of(plan):.2g}" if plan.alpha_budget else ""
+    return f"{share}; try {plan.candidate_number} on the packs' data"
 
 
 def _evaluated(status: ValidationStatus) -> _Row:

@@ -74,6 +74,9 @@ class Observed:
     """Storage URI by Knative revision of the target; filled while a release is in flight."""
     serving_pods: tuple[Manifest, ...] = ()
     """Pods of the target's revisions; filled while a release is in flight."""
+    tries: frozenset[str] = frozenset()
+    """What was judged on the same data in this namespace, by `tries.identity`; and where the policy shares alpha among
+    candidates, the UIDs of others under way that go first."""
     rivals: tuple[CompressionValidation, ...] = ()
     """Other validations in the namespace with the same target."""
 

@@ -12,6 +12,7 @@ from paritygate.api import (
     Enforcement,
     GateRecord,
     Outcome,
+    Reason,
     ReportSpec,
     ValidationReport,
     VerdictStatus,
@@ -26,10 +27,14 @@ from .case import Case, Resolved
 from .conditions import shortened
 from .evaluator_pod import short_digest
 from .model import DIGEST_LABEL, MANAGED_BY, UID_LABEL
+from .power import planned_records
 from .results import Judged
 
 MOST_GATES = 32
 """Gates in a status; the report has all."""
+
+MOST_RECORDED = 512
+"""Gates in a report."""
 
 LARGEST_REPORT = 1 << 20
 """Bytes: the API server's store takes one and a half MiB an object."""
@@ -103,6 +108,13 @@ def error_report(case: Case, inputs: Resolved, reason: str, message: str, *, att
     return _report(case, _spec(case, inputs, Outcome.ERROR, reason, message, attempts))
 
 
+def underpowered_report(case: Case, inputs: Resolved, message: str) -> ValidationReport:
+    """The record that nothing was started: what the gates need and have."""
+    reason = Reason.UNDERPOWERED
+    planned = planned_records(inputs.plan)[:MOST_RECORDED]
+    return _report(case, _spec(case, inputs, Outcome.INCONCLUSIVE, reason, message, attempts=0, gates=planned))
+
+
 def verdict_of(report: ValidationReport) -> VerdictStatus:
     """The verdict as the status tells it."""
     spec = report.spec
@@ -153,6 +165,8 @@ def _next(gate: GateRecord) -> str:
             return ": worse than allowed"
         case Decision.NOT_PROVEN if gate.planned:
             return f": not proven, {gate.planned.have:,} items of about {gate.planned.needed:,} needed"
+        case Decision.OPEN if gate.planned and not gate.n:
+            return f": not started, {gate.planned.have:,} items of about {gate.planned.needed:,} needed"
         case Decision.OPEN:
             return ": neither proved nor refuted"
         case _:

@@ -11,6 +11,7 @@ from paritygate.serving import Wanted, preflight, read_target
 from .case import Problem, Resolved
 from .model import Observed
 from .reasons import Reason
+from .tries import numbered
 
 SCHEMES = ("s3", "gs", "hf", "https", "pvc")
 """Where an evaluator pod can fetch from."""
@@ -69,6 +70,7 @@ def _planned(observed: Observed, policy: ValidationPolicy, pool: AcceleratorPool
         runtime=pool.spec.runtime.name,
         environment=environment,
     )
+    plan = numbered(observed, plan)
     return Resolved(plan, plan_digest(plan), digest_of(policy.spec.dump()), policy, pool)
 
 

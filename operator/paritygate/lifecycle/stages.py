@@ -7,11 +7,12 @@ from paritygate.api.validation import AttemptStatus, ProgressStatus, SubjectStat
 from paritygate.serving import instants
 
 from . import release
-from .attempts import attempts, evaluate
-from .case import AT_ONCE, Case, Problem, Standing, State, Step
-from .model import SetFinalizer
+from .attempts import attempts, delete_job, evaluate, superseded_jobs
+from .case import AT_ONCE, Case, Problem, Resolved, Standing, State, Step
+from .model import CreateReport, SetFinalizer
+from .power import refusal, refused_gates
 from .reasons import Reason
-from .reports import gates_of, verdict_of
+from .reports import gates_of, underpowered_report, verdict_of
 from .rivals import waits_for
 
 
@@ -34,6 +35,7 @@ def decided(case: Case) -> Step | None:
     verdict = verdict_of(case.report)
     update: dict[str, object] = {
         "input_digest": verdict.input_digest,
+        "candidate_number": case.report.spec.plan.candidate_number,
         "subject": SubjectStatus(baseline=case.report.spec.plan.baseline, candidate=case.report.spec.plan.candidate),
         "verdict": verdict,
         "gates": gates_of(case.report) if case.status.verdict != verdict else case.status.gates,
@@ -59,6 +61,18 @@ def unresolved(case: Case) -> Step | None:
     return _stopped_by(case, case.resolution) if isinstance(case.resolution, Problem) else None
 
 
+def underpowered(case: Case) -> Step | None:
+    """What the packs can't prove by their own word is decided at once: no Job, no device."""
+    if not isinstance(case.resolution, Resolved) or attempts(case):
+        return None
+    refused = refused_gates(case.resolution.plan)
+    if not refused:
+        return None
+    stale = (delete_job(job) for job in superseded_jobs(case))
+    report = underpowered_report(case, case.resolution, refusal(case.resolution.plan, refused))
+    return Step(None, actions=(*stale, CreateReport(report)), requeue_after=AT_ONCE)
+
+
 def rivals(case: Case) -> Step | None:
     """Another validation of the target goes first; an evaluation that runs already is not interrupted."""
     problem = None if attempts(case) else waits_for(case.observed)
@@ -76,6 +90,7 @@ STAGES = (
     deleted,
     decided,
     unresolved,
+    underpowered,
     rivals,
     target_refused,
     evaluate,
@@ -87,6 +102,7 @@ def _stopped_by(case: Case, problem: Problem) -> Step:
     nothing: dict[str, object] = {
         "input_digest": None,
         "policy_digest": None,
+        "candidate_number": None,
         "subject": None,
         "verdict": None,
         "gates": (),
