@@ -103,6 +103,12 @@ def test_bins_of_the_reliability_diagram_are_scikit_learns() -> None:
     assert sum(found.items) == ITEMS
 
 
+def test_a_confidence_on_the_border_of_two_bins_belongs_to_the_lower() -> None:
+    found = reliability(np.array([0.0, 0.2, 1.0]), np.array([True, True, False]))
+    assert np.flatnonzero(found.items).tolist() == [0, 2, 14]
+    assert (found.accuracy[2], found.accuracy[14], found.confidence[14]) == (1, 0, 1)
+
+
 def test_a_perfectly_calibrated_model_has_no_calibration_error_on_any_number_of_items() -> None:
     rng = np.random.default_rng(3)
     errors, naive = [], []
@@ -134,6 +140,14 @@ def test_an_overconfident_candidate_has_a_larger_calibration_error_at_the_same_a
         assert sum(data[f"{model}Items"]) == 3000
         accuracy = np.dot(data[f"{model}Accuracy"], data[f"{model}Items"]) / 3000
         assert accuracy == pytest.approx((forecast.argmax(1) == right).mean())
+
+
+def test_each_model_is_calibrated_against_its_own_answers() -> None:
+    right, baseline, candidate = forecasts(3)
+    found = told(right, baseline, candidate).figure(Metric.CALIBRATION_ERROR, all_of(right))
+    assert found is not None
+    for value, forecast in zip(found[:2], (baseline, candidate), strict=True):
+        assert value == reliability(forecast.max(1), forecast.argmax(1) == right).error
 
 
 def test_confidences_are_compared_by_mean_and_by_distribution() -> None:
