@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 LARGEST_HEADER = 1 << 20
 LARGEST_PAYLOAD = 1 << 31
-MOST_ARRAYS = 64
+MOST_ARRAYS = 2048
 
 _LENGTH = struct.Struct(">I")
 _KINDS = "biufU"

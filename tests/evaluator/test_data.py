@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from paritygate_evaluator.ending import EvaluatorError
 from paritygate_evaluator.referee.client import Port
@@ -112,6 +112,7 @@ def test_a_column_is_its_distinct_texts_and_a_number_an_item() -> None:
         column[4]
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=5), max_size=30))
 def test_columns_and_ids_are_the_texts_they_were_made_of(texts: list[str]) -> None:
     for kept in (Column.of(texts), Ids.of(texts)):

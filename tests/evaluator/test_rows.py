@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from paritygate_evaluator.runner.items import load_inputs
 from paritygate_evaluator.runner.rows import InputsError, RowFile, Segment
@@ -85,6 +85,7 @@ def two_files() -> tuple[RowFile, np.ndarray]:
     return RowFile(array.dtype, (3,), segments), array
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 19), max_size=40))
 def test_any_rows_in_any_order(two_files: tuple[RowFile, np.ndarray], wanted: list[int]) -> None:
     rows, array = two_files
