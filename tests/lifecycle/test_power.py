@@ -140,3 +140,15 @@ def test_killed_between_any_two_writes_a_refusal_is_written_once(kill_after: int
     assert world.standing() == ("False", "Underpowered")
     assert len(world.reports) == 1
     assert world.jobs == {}
+
+
+def test_an_evaluation_that_runs_already_is_not_ended_by_another_plan_of_its_power(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = _world({"items": 300})
+    with monkeypatch.context() as patched:
+        patched.setattr("paritygate.lifecycle.stages.refused_gates", lambda plan: ())
+        world.rest()
+    world.rest()
+    assert world.standing() == ("Unknown", "Evaluating")
+    assert len(world.jobs) == 1

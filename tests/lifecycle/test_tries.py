@@ -62,16 +62,27 @@ def test_a_number_stays_whoever_is_tried_later(happens: Any) -> None:
     assert len(world.jobs) == 1
 
 
-def test_another_candidate_under_the_same_name_is_another_try() -> None:
+OTHER = {"uri": builders.C, "digest": builders.SHA[builders.C], "technique": "Int8Static"}
+
+
+def _judged(world: World) -> frozenset[str]:
+    return frozenset(identity(report.dump()["spec"]["plan"]) for report in world.reports.values())
+
+
+def test_another_candidate_under_the_same_name_is_another_try_and_the_first_keeps_its_number() -> None:
     world = World(validation=builders.validation(release=None))
     world.evaluated("fails")
-    (report,) = world.reports.values()
-    world.tries = frozenset({identity(report.dump()["spec"]["plan"])})
-    world.edit(
-        release=None, candidate={"uri": builders.C, "digest": builders.SHA[builders.C], "technique": "Int8Static"}
-    )
+    world.tries = _judged(world)
+    world.edit(release=None, candidate=OTHER)
     world.rest()
     assert world.status.candidate_number == 2
+    world.evaluated()
+    world.tries = _judged(world)
+    world.edit(release=None)
+    world.rest()
+    assert world.status.candidate_number == 1
+    assert world.standing() == ("False", "HarmProved")
+    assert len(world.reports) == 2
 
 
 def test_without_inputs_there_is_no_number() -> None:
