@@ -146,6 +146,24 @@ def test_one_item_that_is_not_finite_says_so_and_takes_the_largest_losses() -> N
     assert [seen.columns[column].tolist() for column in columns] == [[SCALE, 0], [SCALE, 0]]
 
 
+@pytest.mark.parametrize("given_as", [Scores.PROBABILITIES, Scores.LOGITS])
+@pytest.mark.parametrize("classes", [2, 10, 37, 1000])
+def test_an_items_scores_depend_on_that_item_alone(classes: int, given_as: Scores) -> None:
+    columns = [Column(Kind.BRIER), Column(Kind.LOG_LOSS), Column(Kind.ABSTENTION, "0.5")]
+    rng = np.random.default_rng(4)
+    one = scorer(
+        CLASSIFICATION, [scores(classes)], [str(k) for k in rng.integers(0, classes, 300)], columns, scores=given_as
+    )
+    raw = rng.normal(0, 2, (2, 300, classes))
+    first, second = (raw if given_as is Scores.LOGITS else softmax(raw, 2)).astype(np.float32)
+    whole = score(one, first, second)
+    for start in (0, 1, 7, 100, 299):  # as a faster machine cuts chunks
+        for end in (start + 1, start + 129, 300):
+            chunk = np.arange(start, min(end, 300))
+            part = one.score(chunk, [first[chunk]], [second[chunk]])
+            assert all((part.columns[column] == whole.columns[column][chunk]).all() for column in columns)
+
+
 def test_cells_say_label_baseline_and_candidate_of_one_class() -> None:
     one = scorer(CLASSIFICATION, [NAMES], ["cat", "cat", "dog", "cow"])
     baseline, candidate = np.array(["cat", "dog", "cat", "cow"]), np.array(["dog", "cat", "cat", "cow"])

@@ -86,7 +86,7 @@ class ClassificationScorer(Scorer):
             forecasts = probabilities(outputs[0], self._scores), probabilities(outputs[1], self._scores)
             if self._scores is Scores.PROBABILITIES:
                 self._forecasts.check(indices, outputs, forecasts)
-            of_baseline, confidence = confidence_of(forecasts[0]), confidence_of(forecasts[1])
+            of_baseline, confidence = confidence_of(forecasts[0], first), confidence_of(forecasts[1], second)
             for column in self._columns:
                 if column.kind in _OF_FORECASTS:
                     columns[column] = _column(column, forecasts, (of_baseline, confidence), right)
@@ -205,8 +205,7 @@ def _column(
         answers: tuple[Bools, Bools] = (confidences[0] >= least, confidences[1] >= least)
         return outcomes_of(*answers).astype(np.int32)
     loss = brier if column.kind is Kind.BRIER else log_loss
-    numbers = right.astype(np.int64)
-    return recorded(loss(forecasts[1], numbers) - loss(forecasts[0], numbers))
+    return recorded(loss(forecasts[1], right) - loss(forecasts[0], right))
 
 
 def _likely_confidence(scores: Array) -> Floats:
