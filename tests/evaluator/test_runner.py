@@ -153,6 +153,14 @@ def test_disturbed_items_are_the_same_for_both_models_in_any_batch(lab: Lab) -> 
         lab.runner.outputs("baseline", indices, 8, Perturbation(Kind.TYPOS, 0.5, 3))
 
 
+def test_layers_are_what_each_model_computes_on_its_way(lab: Lab) -> None:
+    indices = np.array([5, 0, 299])
+    for half, layers in enumerate(lab.runner.layers(indices)):
+        np.testing.assert_array_equal(layers["copied"], lab.x[indices, 4 * half : 4 * half + 4])
+    with pytest.raises(ModelFailedError, match="can't answer"):
+        lab.runner.layers(np.arange(9))
+
+
 def test_a_pack_on_the_disk_is_run_and_timed_as_one_in_memory(tmp_path: Path) -> None:
     lab = Lab(tmp_path, padding=1 + IN_MEMORY // (ITEMS * 4))
     try:

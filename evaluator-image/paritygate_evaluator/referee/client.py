@@ -180,7 +180,7 @@ class Runner:
         return arrays
 
     def layers(self, indices: Ints) -> tuple[dict[str, Array], dict[str, Array]]:
-        """Tensors between inputs and outputs of baseline and candidate, by name, in the order of each model.
+        """Tensors from inputs to outputs of baseline and candidate, by name, in the order of each model.
 
         For at most 8 items; of a model whose tensors are large, for fewer of them from the front, and the first axis
         tells. Empty when the runtime can't tell. At most 32 MiB a model. Raises ModelFailedError.

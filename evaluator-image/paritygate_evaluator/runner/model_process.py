@@ -15,7 +15,16 @@ import numpy as np
 from ..wire import Array, Frame, WireError, receive, send
 from .perturb import Perturbation, perturbed
 from .rows import RowFile, Rows
-from .runtime import Indices, LoadedModel, ModelRefusedError, Options, OutputShapeError, RunFailedError, runtime
+from .runtime import (
+    Indices,
+    LayeredModel,
+    LoadedModel,
+    ModelRefusedError,
+    Options,
+    OutputShapeError,
+    RunFailedError,
+    runtime,
+)
 
 GO, STOP = b"g", b"s"
 NANOSECONDS = 8
@@ -159,22 +168,15 @@ class ModelProcess:
         return {"done": len(indices)}
 
     def _layers(self, indices: Indices) -> dict[str, Array]:
-        """Tensors between inputs and outputs in the model's order; empty when the runtime can't tell them.
+        """Tensors from inputs to outputs in the model's order; empty when the runtime can't tell them.
 
         Of fewer items from the front where those of all would be too large.
         """
-        intermediate = getattr(self._loaded, "intermediate", None)
-        if intermediate is None:
+        if not isinstance(self._loaded, LayeredModel):
             return {}
-        tensors: Mapping[str, Array] = intermediate(self._rows(indices), LAYERS_BYTES)
-        kept: dict[str, Array] = {}
-        room = LAYERS_BYTES
-        for name, array in tensors.items():
-            fits = array.nbytes <= room and len(kept) < MOST_LAYERS and len(name) <= _LONGEST_NAME
-            if fits and array.dtype.kind in "biuf":
-                kept[name] = array
-                room -= array.nbytes
-        return kept
+        tensors = self._loaded.intermediate(self._rows(indices), LAYERS_BYTES)
+        travel = [(n, t) for n, t in tensors.items() if t.dtype.kind in "biuf" and len(n) <= _LONGEST_NAME]
+        return dict(travel[:MOST_LAYERS])
 
 
 def shaped(items: Mapping[str, Rows], model: LoadedModel) -> dict[str, Rows]:
