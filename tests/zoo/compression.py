@@ -104,9 +104,7 @@ def pruned(network: Network, share: float) -> Network:
     def cut(matrix: Floats) -> Floats:
         return np.where(np.abs(matrix) < np.quantile(np.abs(matrix), share), 0, matrix).astype(np.float32)
 
-    return replace(
-        network, layers=(*((cut(matrix), bias) for matrix, bias in network.layers[:-1]), network.layers[-1])
-    )
+    return replace(network, layers=(*((cut(matrix), bias) for matrix, bias in network.layers[:-1]), network.layers[-1]))
 
 
 def clustered(network: Network, values: int) -> Network:

@@ -58,9 +58,7 @@ class Exhibit:
     """Measures time or memory: nothing else may run beside it."""
 
 
-def damage(
-    gate: str, shows: str, *, alone: bool = False
-) -> Callable[[Callable[[Workshop], Case]], "Exhibit"]:
+def damage(gate: str, shows: str, *, alone: bool = False) -> Callable[[Callable[[Workshop], Case]], "Exhibit"]:
     """Declares a function that makes a broken candidate; its name is the exhibit's."""
     reason = Reason.CHECK_FAILED if gate.startswith("check ") else Reason.HARM_PROVED
     return _exhibit(Kind.DAMAGE, gate, shows, Outcome.FAILED, reason, alone=alone)

@@ -129,9 +129,7 @@ def draw_tumours(seed: int, count: int, held_out: bool, malignant: float = 0.10)
     scale = features[:300].mean(0), features[:300].std(0)
     features, label = (part[300:] if held_out else part[:300] for part in (features, label))
     ill = rng.random(count) < malignant
-    chosen = np.where(
-        ill, rng.choice(np.flatnonzero(label == 1), count), rng.choice(np.flatnonzero(label == 0), count)
-    )
+    chosen = np.where(ill, rng.choice(np.flatnonzero(label == 1), count), rng.choice(np.flatnonzero(label == 0), count))
     x = (features[chosen] - scale[0]) / scale[1] + rng.normal(0, 0.35, (count, features.shape[1]))
     ward = np.where(rng.random(count) < 0.5, "north", "south")
     return Items(x.astype(np.float32), label[chosen].astype(np.int64), {"ward": ward})
