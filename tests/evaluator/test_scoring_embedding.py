@@ -98,9 +98,10 @@ def test_what_happens_far_away_changes_no_neighbour_among_equals() -> None:
     baseline, candidate = vectors(6), vectors(7)
     for model in (baseline, candidate):
         model[10:30] = model[CORPUS:] = np.eye(8)[0]  # twenty equal items, and every query is one of them
-    one = prepared(finder(CHANGE), baseline, candidate)
+    ten = Column(Kind.NEIGHBOUR_CHANGE, "10")
+    one = prepared(finder(ten), baseline, candidate)
     seen = one.score(QUERIES, [baseline[QUERIES]], [candidate[QUERIES]])
-    assert (seen.columns[CHANGE] == 0).all()
+    assert (seen.columns[ten] == 0).all()
 
 
 def test_the_models_may_differ_in_width_unless_their_vectors_are_compared() -> None:
