@@ -47,6 +47,12 @@ class Layout:
         return self.root / "found" / f"{name}.json"
 
     @property
+    def cache(self) -> Path | None:
+        """Where the baseline's answers are kept, if such a folder is mounted: by the referee, for the referee."""
+        folder = self.root / "cache"
+        return folder if folder.is_dir() else None
+
+    @property
     def socket(self) -> Path:
         """The runner's Unix domain socket."""
         return self.root / "socket" / "runner.sock"

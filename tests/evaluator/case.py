@@ -41,6 +41,7 @@ class Case:
     inputs: dict[str, np.ndarray] | None = None
     labels: str | None = None
     slices: tuple[str, ...] = ("scanner",)
+    cache: Path | None = None
     progress: list[Progress] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
 
@@ -77,6 +78,7 @@ class Case:
                 Artefacts("sha256:" + "0" * 64, "sha256:" + "1" * 64, 4000, 1000),
                 connect,
                 self.progress.append,
+                cache=self.cache,
             )
             return evaluation.run()
         finally:

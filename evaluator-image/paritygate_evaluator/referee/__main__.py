@@ -44,7 +44,9 @@ def main() -> int:
         return Runner.connect(layout.socket, _PATIENCE)
 
     try:
-        evaluation = Evaluation(plan, labels_of(plan, layout), _artefacts(layout), connect, _tell, attempt)
+        evaluation = Evaluation(
+            plan, labels_of(plan, layout), _artefacts(layout), connect, _tell, attempt, layout.cache
+        )
         result = evaluation.run()
     except EvaluatorError as error:
         result = error_result(plan, attempt, error)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 from paritygate.api import (
@@ -39,6 +40,7 @@ from paritygate.judge import (
 from paritygate.stats.order import item_order
 
 from ..ending import EvaluatorError
+from .cache import OutputCache
 from .client import Description, Ints, ModelFailedError, Runner
 from .evidence import REPEATED, Evidence, NotFiniteError
 from .figures import Figures
@@ -76,6 +78,8 @@ class Evaluation:
     """Reach the runner. Called only when power is there: nothing is loaded for a test that can't be passed."""
     tell: Callable[[Progress], None]
     attempt: int = 1
+    cache: Path | None = None
+    """A folder in which the baseline's answers are kept for the next candidate."""
     _checks: list[CheckRecord] = field(default_factory=list)
     _environment: dict[str, str] = field(default_factory=dict)
     _known: Items | None = None
@@ -145,6 +149,8 @@ class Evaluation:
             self._progress("Evaluating", evidence.judged)
         self._checks += [CheckRecord(name=Check.OUTPUT_SHAPE, ok=True), CheckRecord(name=Check.FINITE, ok=True)]
         self._run_again(evidence, order)
+        if self.cache:
+            self._environment["baselineAnswersFromCache"] = str(evidence.cached)
         if items.failed():
             self._layers = departures(runner, evidence.lost())
             return ""
@@ -167,7 +173,23 @@ class Evaluation:
         figures = Figures(
             scorer, {claim.metric for claim in self.plan.claims if claim.metric in SOFT_ONLY}, self.labels
         )
-        return Evidence(runner, scorer, self.labels, columns, perturbations, figures)
+        return Evidence(runner, scorer, self.labels, columns, perturbations, self._kept(baseline), figures)
+
+    def _kept(self, baseline: Description) -> OutputCache | None:
+        """Everything that the baseline's answers depend on is in the key."""
+        if self.cache is None:
+            return None
+        key = {
+            "baseline": self.artefacts.baseline_digest,
+            "inputs": [pack.inputs.digest or pack.inputs.uri for pack in self.plan.packs],
+            "runtime": baseline.runtime,
+            "provider": baseline.provider,
+            "providers": list(self.plan.execution_providers),
+            "machine": platform.machine(),
+            "processor": _processor(),
+            "threads": self._environment["threads"],
+        }
+        return OutputCache(self.cache, key, len(self.labels))
 
     def _derive(self, runner: Runner, evidence: Evidence) -> str:
         """Slices that inputs and baseline tell of: their gates, with their power; the reason to refuse."""

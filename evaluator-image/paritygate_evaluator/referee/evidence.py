@@ -18,6 +18,7 @@ from ..ending import EvaluatorError
 from ..runner.perturb import Kind as Disturbance
 from ..runner.perturb import Perturbation as Disturbed
 from ..wire import Array
+from .cache import OutputCache
 from .client import Ints, ModelFailedError, Runner
 from .figures import Figures
 from .labels import Labels
@@ -90,6 +91,8 @@ class Evidence:
     labels: Labels
     columns: Collection[Column]
     perturbations: Collection[Perturbation] = ()
+    cache: OutputCache | None = None
+    """Where the baseline's outputs are kept for the next candidate."""
     figures: Figures | None = None
     """Told of every chunk of the items as they are: what can only warn."""
     _views: dict[str, View] = field(default_factory=dict)
@@ -122,9 +125,20 @@ class Evidence:
         yield from self._views.items()
 
     def tune(self) -> int:
-        """Let the runner choose the batch size for both models; it is returned."""
-        self._batch, self._seconds = self.runner.batch()
+        """Let the runner choose the batch size for both models, if no kept answers tell it; it is returned."""
+        kept = self.cache.batch if self.cache else None
+        if kept is None:
+            self._batch, self._seconds = self.runner.batch()
+        else:
+            self._batch = kept
+        if self.cache:
+            self.cache.begin(self._batch)
         return self._batch
+
+    @property
+    def cached(self) -> int:
+        """Items whose baseline answers were known from an evaluation before."""
+        return self.cache.hits if self.cache else 0
 
     def ahead(self) -> int:
         """Items to compute at once, so that a chunk takes a moment whatever the models."""
@@ -184,7 +198,7 @@ class Evidence:
         found = np.full(len(indices), np.nan, np.float32)
         for start in range(0, len(indices), _LARGEST_CHUNK):
             chunk = indices[start : start + _LARGEST_CHUNK]
-            outputs = self.runner.outputs("baseline", chunk, self._batch)
+            outputs = self._baseline(chunk)
             found[start : start + len(chunk)] = self.scorer.score(chunk, outputs, outputs).baseline_confidence
         return found
 
@@ -232,7 +246,7 @@ class Evidence:
 
     def _outputs(self, indices: Ints, perturbation: Perturbation | None) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
         how = _disturbed(perturbation) if perturbation else None
-        baseline = self.runner.outputs("baseline", indices, self._batch, how)
+        baseline = self.runner.outputs("baseline", indices, self._batch, how) if how else self._baseline(indices)
         candidate = self.runner.outputs("candidate", indices, self._batch, how)
         shapes = [tuple(array.shape[1:] for array in arrays) for arrays in (baseline, candidate)]
         if shapes[0] != shapes[1] or (self._trailing is not None and shapes[0] != self._trailing):
@@ -240,6 +254,16 @@ class Evidence:
             raise ModelFailedError("candidate", "OutputShape", said)
         self._trailing = shapes[0]
         return baseline, candidate
+
+    def _baseline(self, indices: Ints) -> tuple[Array, ...]:
+        if self.cache is None:
+            return self.runner.outputs("baseline", indices, self._batch)
+        known = self.cache.take(indices)
+        if known is not None:
+            return known
+        outputs = self.runner.outputs("baseline", indices, self._batch)
+        self.cache.keep(indices, outputs)
+        return outputs
 
 
 def _disturbed(perturbation: Perturbation) -> Disturbed:
