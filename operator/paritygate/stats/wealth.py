@@ -127,8 +127,10 @@ def log_gains(values: Floats, counts: Ints, mean: npt.ArrayLike, stakes: npt.Arr
     `values` (..., J) of the items and how many have them, `counts` (..., k, J); `mean` and `stakes` broadcast against
     (..., k). A negative stake bets against a smaller mean.
     """
-    m, stake = np.asarray(mean, np.float64)[..., None], np.asarray(stakes, np.float64)[..., None]
-    gains: Floats = (counts * np.log1p(stake * (m - values))).sum(-1)
+    m, stake = np.asarray(mean, np.float64), np.asarray(stakes, np.float64)
+    gains: Floats = np.zeros(())
+    for kind in range(counts.shape[-1]):  # not one array of all kinds: it would not fit the processor's cache
+        gains = gains + counts[..., kind] * np.log1p(stake * (m - values[..., kind]))
     return gains
 
 

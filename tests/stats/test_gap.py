@@ -1,0 +1,214 @@
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from paritygate.stats.flip import FlipBet
+from paritygate.stats.gap import (
+    GAP_1,
+    GapState,
+    advance,
+    estimate,
+    interval,
+    log_e_path,
+    proven_margin,
+    start,
+    start_harm,
+)
+from paritygate.stats.wealth import harm_threshold, pass_threshold
+
+ALPHA, MARGIN = 0.05, 0.03
+BET = FlipBet(v0=0.06, batch=64)
+EQUAL = [[4, 0, 8, 4], [0, 4, 12, 0]]
+
+
+def kinds(baseline: float, candidate: float, flips: float) -> np.ndarray:
+    """Chances of n10, n01, n11 and n00 for a group with these accuracies."""
+    lost, won = (flips + baseline - candidate) / 2, (flips - baseline + candidate) / 2
+    return np.array([lost, won, baseline - lost, 1 - baseline - won])
+
+
+def drawn(g: np.ndarray, h: np.ndarray, runs: int, batches: int, share: float = 0.5, batch: int = 64) -> np.ndarray:
+    shares = np.concatenate((share * g, (1 - share) * h))
+    return np.random.default_rng(40).multinomial(batch, shares, (runs, batches)).reshape(runs, batches, 2, 4)
+
+
+def proved(batches: np.ndarray, harm: bool = False) -> float:
+    """Share of runs; a pass needs both signs, each at a time of its own, harm one."""
+    threshold = harm_threshold(1) + math.log(2) if harm else pass_threshold(ALPHA)
+    parts = np.array_split(batches, max(1, len(batches) // 20))
+    latched = np.concatenate([(log_e_path(part, MARGIN, BET, harm=harm) >= threshold).any(1) for part in parts])
+    return float((latched.any(1) if harm else latched.all(1)).mean())
+
+
+a_batch = st.lists(st.integers(0, 7), min_size=32, max_size=32).map(lambda kind: np.bincount(kind, minlength=8))
+a_run = st.lists(a_batch, min_size=1, max_size=12).map(lambda run: np.array(run).reshape(-1, 2, 4))
+both_sides = pytest.mark.parametrize("begun", [start(ALPHA), start_harm(2)], ids=["pass", "harm"])
+
+
+@both_sides
+@settings(deadline=None, max_examples=40)
+@given(batches=a_run, cuts=st.lists(st.integers(0, 12), max_size=3))
+def test_cutting_a_run_into_pieces_changes_no_bit(begun: GapState, batches: np.ndarray, cuts: list[int]) -> None:
+    state, at = begun, 0
+    for cut in [*sorted(min(c, len(batches)) for c in cuts), len(batches)]:
+        state, at = advance(state, batches[at:cut], MARGIN), cut
+    assert state == advance(begun, batches, MARGIN)
+    assert state.items == batches.sum()
+    path = log_e_path(batches, MARGIN, harm=begun.harm)[-1]
+    assert [sign.log_e for sign in state.signs] == pytest.approx(path.tolist(), abs=1e-9)
+
+
+@settings(deadline=None, max_examples=40)
+@given(a_run, st.data())
+def test_a_batch_never_changes_what_was_gained_before_it(batches: np.ndarray, data: st.DataObject) -> None:
+    at, other = data.draw(st.integers(0, len(batches) - 1)), data.draw(a_batch).reshape(2, 4)
+    changed = np.concatenate((batches[:at], other[None], batches[at + 1 :]))
+    assert (log_e_path(batches, MARGIN)[:at] == log_e_path(changed, MARGIN)[:at]).all()
+
+
+@settings(deadline=None, max_examples=40)
+@given(a_run)
+def test_the_groups_have_no_names(batches: np.ndarray) -> None:
+    for begun in (start(ALPHA), start_harm(2)):
+        ours, theirs = advance(begun, batches, MARGIN), advance(begun, batches[:, ::-1], MARGIN)
+        assert ours.log_e == pytest.approx(theirs.log_e, abs=1e-9)
+        assert ours.signs[0].log_e == pytest.approx(theirs.signs[1].log_e, abs=1e-9)
+    assert interval(batches, ALPHA) == pytest.approx(interval(batches[:, ::-1], ALPHA))
+
+
+def plainly(run: list[list[list[int]]], v0: float, low: float, high: float) -> tuple[float, float]:
+    """Of a pass towards g: log wealth against E_h d >= pi + margin, E_g d = pi at both ends of one cell of guesses."""
+    ends, seen = [0.0, 0.0], [[0, 0, 0], [0, 0, 0]]  # items, sum and sum of squares of d, of g and of h
+    for batch in run:
+        mean = (seen[0][1] + seen[1][1]) / (seen[0][0] + seen[1][0] + 200)
+        far = ((low + high) / 2 + MARGIN - mean, mean - (low + high) / 2)  # what is bet on: of h, of g
+        stakes = []
+        for distance, (items, total, squares), worst in zip(
+            far, (seen[1], seen[0]), (1 - low - MARGIN, 1 + high), strict=True
+        ):
+            v = (squares - 2 * mean * total + items * mean**2 + 200 * v0) / (items + 200)
+            m = min(distance, 0.99)
+            best = 2 * m / (v - 2 * m * m + math.sqrt((v - 2 * m * m) ** 2 + 4 * m * m * (1 - m * m))) if m > 0 else 0
+            stakes.append(min(best, 0.999 / worst))
+        for group, kinds_of_item in enumerate(batch):
+            for d, count in zip((1, -1, 0, 0), kinds_of_item, strict=True):
+                seen[group] = [x + count * y for x, y in zip(seen[group], (1, d, d * d), strict=True)]
+                for end, pi in enumerate((low, high)):
+                    gain = stakes[0] * (pi + MARGIN - d) if group else -stakes[1] * (pi - d)
+                    ends[end] += count * math.log(1 + gain)
+    return ends[0], ends[1]
+
+
+def test_the_evidence_is_the_smallest_wealth_over_all_guesses() -> None:
+    run = drawn(kinds(0.9, 0.9, 0.1), kinds(0.9, 0.86, 0.1), 1, 4)[0].tolist()
+    half = [0.0]
+    while half[-1] < 1:
+        half.append(min(1, half[-1] + max(MARGIN / 6, half[-1] / 8)))
+    edges = [edge for edge in sorted({*half, *(-edge for edge in half)}) if edge < 1 - MARGIN] + [1 - MARGIN]
+    losses = min(min(plainly(run, BET.v0, low, high)) for low, high in itertools.pairwise(edges))
+    towards_g = log_e_path(run, MARGIN, BET)[-1, 0]
+    assert math.log(0.9) + losses < towards_g < math.log(0.9 * math.exp(losses) + 0.1 * math.exp(losses + 3))
+    assert plainly(run, BET.v0, -0.02, -0.015)[0] > losses
+
+
+@pytest.mark.parametrize("share", [0.5, 0.2])
+def test_equal_candidates_pass_and_are_never_blamed(share: float) -> None:
+    runs = drawn(kinds(0.9, 0.9, 0.03), kinds(0.8, 0.8, 0.03), 60, 100, share)
+    assert proved(runs) > 0.8
+    assert proved(runs, harm=True) == 0
+
+
+def test_a_candidate_that_helps_the_group_behind_passes_and_is_never_blamed() -> None:
+    runs = drawn(kinds(0.9, 0.9, 0.03), kinds(0.8, 0.86, 0.1), 60, 75)
+    assert proved(runs) > 0.8
+    assert proved(runs, harm=True) == 0
+
+
+def test_a_candidate_that_harms_the_group_behind_is_blamed() -> None:
+    runs = drawn(kinds(0.9, 0.9, 0.03), kinds(0.8, 0.7, 0.12), 60, 64)
+    assert proved(runs, harm=True) > 0.9
+    assert proved(runs) == 0
+
+
+AT_THE_BOUNDARY = [
+    ("a group loses the margin", kinds(0.9, 0.9, 0.05), kinds(0.9, 0.87, 0.05)),
+    ("both lose, the one behind more", kinds(0.9, 0.87, 0.05), kinds(0.8, 0.74, 0.1)),
+    ("the other group falls behind", kinds(0.89, 0.9, 0.05), kinds(0.9, 0.86, 0.06)),
+]
+
+
+@pytest.mark.parametrize(("g", "h"), [row[1:] for row in AT_THE_BOUNDARY], ids=[row[0] for row in AT_THE_BOUNDARY])
+def test_at_the_boundary_neither_side_errs_beyond_alpha(g: np.ndarray, h: np.ndarray) -> None:
+    runs = drawn(g, h, 200, 60)
+    allowed = ALPHA + 3 * math.sqrt(ALPHA * (1 - ALPHA) / len(runs))
+    assert proved(runs) <= allowed
+    assert proved(runs, harm=True) <= allowed
+
+
+def test_it_takes_far_fewer_items_than_two_intervals() -> None:
+    run = drawn(kinds(0.9, 0.9, 0.03), kinds(0.9, 0.9, 0.03), 1, 400, batch=32)[0]
+    at = advance(start(ALPHA), run, MARGIN, FlipBet(v0=0.03, batch=32)).latched_at
+    assert at is not None
+    low, high = interval(run[: 2 * at // 32], ALPHA)
+    assert max(-low, high) > MARGIN
+
+
+def test_what_is_reported() -> None:
+    run = drawn(kinds(0.9, 0.9, 0.03), kinds(0.85, 0.8, 0.09), 1, 375, batch=32)[0]
+    low, high = interval(run, ALPHA)
+    assert low < 0.05 < high
+    assert estimate(run) == pytest.approx(0.05, abs=0.02)
+    proven = proven_margin(run, GAP_1, ALPHA)
+    assert proven is not None
+    assert proven > 0.05
+    assert advance(start(ALPHA), run, proven).latched
+    assert not advance(start(ALPHA), run, 0.05).latched
+
+
+@pytest.mark.parametrize(
+    ("run", "growth"),
+    [
+        ([[[0, 0, 9, 1], [0, 0, 9, 1]]], 0.0),
+        ([[[0, 0, 9, 1], [2, 0, 7, 1]]], 0.2),
+        ([[[0, 2, 7, 1], [0, 0, 9, 1]]], -0.2),
+        ([[[0, 4, 5, 1], [0, 0, 7, 3]]], 0.0),
+    ],
+    ids=["nothing moved", "h fell behind", "g caught up", "g overtook h by as much as it was behind"],
+)
+def test_growth_is_of_the_gap_and_not_of_the_losses(run: list[list[list[int]]], growth: float) -> None:
+    assert estimate(run) == pytest.approx(growth)
+
+
+def test_nothing_counted_is_no_evidence() -> None:
+    assert advance(start(ALPHA), [], MARGIN) == start(ALPHA)
+    assert start(ALPHA).log_e == 0
+    assert not start(ALPHA).latched
+    assert (estimate([]), interval([], ALPHA), proven_margin([], GAP_1, ALPHA)) == (None, (-2, 2), None)
+    assert estimate([[[1, 0, 0, 0], [0, 0, 0, 0]]]) is None
+    assert not advance(start(ALPHA), [[[0, 0, 4, 0], [0, 0, 4, 0]]], MARGIN).latched
+
+
+def test_one_group_alone_proves_nothing() -> None:
+    alone = np.tile([[0, 0, 32, 0], [0, 0, 0, 0]], (100, 1, 1))
+    assert not advance(start(ALPHA), alone, MARGIN).latched
+    assert not advance(start_harm(1), alone, MARGIN).latched
+
+
+@pytest.mark.parametrize(
+    ("batches", "margin", "message"),
+    [
+        ([EQUAL], 0.0, "margin must lie"),
+        ([EQUAL], math.nan, "margin must lie"),
+        ([[[32, 0, 0, 0]]], MARGIN, "for each of 2 groups"),
+        ([[[4, 0, 0, -1], [29, 0, 0, 0]]], MARGIN, "negative count: -1"),
+        ([[[4.5, 0, 0, 0], [27.5, 0, 0, 0]]], MARGIN, "whole counts"),
+        ([[[4, 0, 0, 0], [3, 0, 0, 0]], EQUAL], MARGIN, "every batch but the last must hold 32 items, got 7"),
+        ([[EQUAL]], MARGIN, "one run has batches of shape"),
+    ],
+)
+def test_a_broken_record_is_refused(batches: list[list[list[float]]], margin: float, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        advance(start(ALPHA), batches, margin)
