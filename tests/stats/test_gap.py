@@ -86,9 +86,8 @@ def plainly(run: list[list[list[int]]], v0: float, low: float, high: float) -> t
         mean = (seen[0][1] + seen[1][1]) / (seen[0][0] + seen[1][0] + 200)
         far = ((low + high) / 2 + MARGIN - mean, mean - (low + high) / 2)  # what is bet on: of h, of g
         stakes = []
-        for distance, (items, total, squares), worst in zip(
-            far, (seen[1], seen[0]), (1 - low - MARGIN, 1 + high), strict=True
-        ):
+        worsts, known = (1 - low - MARGIN, 1 + high), (seen[1], seen[0])
+        for distance, (items, total, squares), worst in zip(far, known, worsts, strict=True):
             v = (squares - 2 * mean * total + items * mean**2 + 200 * v0) / (items + 200)
             m = min(distance, 0.99)
             best = 2 * m / (v - 2 * m * m + math.sqrt((v - 2 * m * m) ** 2 + 4 * m * m * (1 - m * m))) if m > 0 else 0

@@ -7,7 +7,6 @@ import numpy as np
 
 from paritygate.api import GateRecord
 from paritygate.stats import gap
-from paritygate.stats.flip import FLIP_1
 
 from ..batchlog import decode_cells, encode_cells
 from .flips import ORDER
@@ -16,7 +15,7 @@ from .terms import CERTAIN, Ints, Terms, tabulated, within
 SECOND = 4
 """Added to the outcome of an item of the second group."""
 
-BATCH = FLIP_1.batch
+BATCH = gap.GAP_1.batch
 _COLUMNS = [*ORDER, *(SECOND + kind for kind in ORDER)]
 """Of a batch: [n10, n01, n11, n00] of the first group, the same of the second."""
 
@@ -80,7 +79,7 @@ class GapProcess:
         if not self.n:
             return {}
         groups = self._batches.reshape(-1, 2, SECOND)
-        proven = gap.proven_margin(groups, FLIP_1, self._terms.alpha)
+        proven = gap.proven_margin(groups, gap.GAP_1, self._terms.alpha)
         if self.pass_at is not None and (proven is None or proven > self._terms.margin):
             proven = self._terms.margin
         return {"interval": gap.interval(groups, self._terms.alpha), "proven_margin": proven}
