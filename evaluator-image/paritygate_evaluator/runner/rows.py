@@ -14,6 +14,9 @@ from .runtime import Array, RunFailedError
 BLOCK = 4 << 20
 """Bytes that are read, converted or written at once where an array is gone through from end to end."""
 
+_ANYWHERE, _AHEAD = getattr(os, "POSIX_FADV_RANDOM", None), getattr(os, "POSIX_FADV_WILLNEED", None)
+"""What the system is told of reads to come; not every system can be told."""
+
 
 class InputsError(Exception):
     """The inputs can't be used. The message names the file, the array and what to do."""
@@ -46,8 +49,9 @@ class RowFile:
         counts = np.array([segment.count for segment in segments], np.int64)
         self._starts = np.cumsum(counts) - counts
         self._offsets = np.array([segment.offset for segment in segments], np.int64)
-        for segment in segments:
-            _advise(segment.stream.fileno(), 0, 0, "POSIX_FADV_RANDOM")
+        if _ANYWHERE is not None:
+            for segment in segments:
+                os.posix_fadvise(segment.stream.fileno(), 0, 0, _ANYWHERE)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -92,8 +96,9 @@ class RowFile:
 
     def prefetch(self, indices: npt.NDArray[np.int64]) -> None:
         """Have the system read these rows ahead: many at a time, where `take` waits for one after the other."""
-        for segment, offset, _, size in self._runs(indices):
-            _advise(self._segments[segment].stream.fileno(), offset, size, "POSIX_FADV_WILLNEED")
+        if _AHEAD is not None:
+            for segment, offset, _, size in self._runs(indices):
+                os.posix_fadvise(self._segments[segment].stream.fileno(), offset, size, _AHEAD)
 
     def loaded(self) -> Array:
         """All of it in memory; the files are closed."""
@@ -116,9 +121,10 @@ class RowFile:
         if places.min() < 0 or places.max() >= len(self):
             raise IndexError(f"rows {places.min()} to {places.max()} of {len(self)}")
         segments = np.searchsorted(self._starts, places, "right") - 1
-        breaks = np.flatnonzero((np.diff(places) != 1) | (np.diff(segments) != 0)) + 1
-        first = np.concatenate([np.zeros(1, np.int64), breaks])
-        sizes = np.diff(np.append(first, len(places))) * self._row_bytes
+        begins = np.ones(len(places), np.bool_)
+        begins[1:] = (places[1:] != places[:-1] + 1) | (segments[1:] != segments[:-1])
+        first = np.flatnonzero(begins)
+        sizes = np.diff(first, append=len(places)) * self._row_bytes
         segments = segments[first]
         offsets = self._offsets[segments] + (places[first] - self._starts[segments]) * self._row_bytes
         return list(
@@ -127,9 +133,10 @@ class RowFile:
 
     def _fill(self, target: memoryview, runs: Sequence[tuple[int, int, int, int]]) -> None:
         descriptors = [segment.stream.fileno() for segment in self._segments]
-        if len(runs) > 1:
+        if len(runs) > 1 and _AHEAD is not None:
+            # All at once: a disk then answers them side by side, where reads alone would wait for one after the other.
             for segment, offset, _, size in runs:
-                _advise(descriptors[segment], offset, size, "POSIX_FADV_WILLNEED")
+                os.posix_fadvise(descriptors[segment], offset, size, _AHEAD)
         for segment, offset, place, size in runs:
             stop = place + size
             while place < stop:
@@ -185,9 +192,3 @@ class Spool:
 
 def _bytes_of(array: Array) -> memoryview:
     return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
-
-
-def _advise(descriptor: int, offset: int, size: int, advice: str) -> None:
-    """Tell the system what will be read; not every system can be told."""
-    if hasattr(os, "posix_fadvise"):
-        os.posix_fadvise(descriptor, offset, size, getattr(os, advice))
