@@ -27,6 +27,7 @@ from paritygate.api import (
     Technique,
 )
 from paritygate.judge import (
+    LOST,
     UNKNOWN,
     ControlTally,
     Gate,
@@ -81,8 +82,8 @@ def a_plan(claims: Sequence[Claim], **fields: object) -> EvaluationPlan:
 class Behaviour:
     """What two models do on each item, as shares: drawn anew for every gate.
 
-    `stop`: the share of a gate's items that are evaluated. `power`: what is said to have been planned. `figures`:
-    the values of both models for a gate that has one figure a model.
+    `stop`: the share of a gate's items that are evaluated. `turn`: the share after which every item is LOST. `power`:
+    what is said to have been planned. `figures`: the values of both models for a gate that has one figure a model.
     """
 
     items: int = 400
@@ -93,6 +94,7 @@ class Behaviour:
     shift: float = 0.0
     spread: float = 0.02
     stop: float = 1.0
+    turn: float = 1.0
     power: float = 0.9
     slowdown: float = 1.0
     blocks: int = 0
@@ -181,6 +183,7 @@ def evaluate(
             continue
         tally = ItemTally(gate, plan, hard_gates(gates))
         values = _values(gate.column.kind, how, len(gate.sequence), draw)
+        values[int(how.turn * len(values)) :] = LOST
         values[int(how.stop * len(values)) :] = UNKNOWN
         tally.count(lambda indices, values=values: values[indices])
         tallies.append(tally)

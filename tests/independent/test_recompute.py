@@ -109,6 +109,23 @@ def test_a_policy_with_many_gates_is_judged_twice_alike(how, inference):
         judged_again(plan, evaluate(plan, how, seed))
 
 
+@pytest.mark.parametrize("inference", ["Superpopulation", "LockedSet"])
+def test_harm_counts_when_both_sides_have_closed(inference):
+    plan = a_plan([ACCURACY, claim("harmful", "HarmfulFlipRate", "0.04")], inference=inference)
+    again = judged_again(plan, evaluate(plan, replace(EQUAL, turn=0.8)))
+    assert all(gate.pass_at < gate.harm_at for gate in again.gates.values())
+    assert (again.outcome, again.reason) == ("Failed", "HarmProved")
+
+
+@pytest.mark.xfail(strict=True, reason="the product leaves gates that counted nothing out of Holm's family")
+def test_gates_that_counted_nothing_yet_are_of_the_family_too():
+    """Slices that are looked at one after another until one is named: 20 at the margin name one in 6.4 %, not 5 %."""
+    plan = a_plan([claim("by-group", "Accuracy", "0.05", sliceBy="group")], alphaFail="0.2")
+    result = evaluate(plan, replace(EQUAL, items=100, harmful=0.25, beneficial=0.01, stop=0.2), seed=9)
+    assert [gate.n for gate in result.gates] == [16, 0]
+    judged_again(plan, result)
+
+
 @pytest.mark.parametrize(("candidate", "alpha"), [(1, "0.030396355"), (2, "0.007599089")])
 def test_candidates_tried_on_one_set_share_alpha(candidate, alpha):
     """Candidates that share alpha need more: the second judge sees the latch move."""
