@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from paritygate.stats import bounded, locked, rate, ratio
+from paritygate.stats import bounded, gap, locked, rate, ratio
 from paritygate.stats.flip import FLIP_1, FlipBet
 from paritygate.stats.plan import (
     fewest_items,
@@ -14,6 +14,7 @@ from paritygate.stats.plan import (
     pass_time_cdf,
     pass_time_quantile,
     planned_bounded,
+    planned_gap,
     planned_locked,
     planned_power,
     planned_rate,
@@ -174,6 +175,20 @@ def test_the_plan_of_a_ratio_keeps_its_word() -> None:
     assert passed == pytest.approx(0.88, abs=0.08)
 
 
+def test_the_plan_of_a_gap_keeps_its_word() -> None:
+    planned = planned_gap(10**6, 10**6, 0.05, 0.05, 0.04)
+    shares = [0.01, 0.01, 0.43, 0.05] * 2
+    counts = np.random.default_rng(5).multinomial(32, shares, (120, planned.needed // 32)).reshape(120, -1, 2, 4)
+    latched = (gap.log_e_path(counts, 0.05) >= pass_threshold(0.05)).any(1).all(1)
+    assert latched.mean() == pytest.approx(0.9, abs=0.09)
+    assert planned.power > 0.98
+
+
+def test_a_gap_needs_items_of_both_groups() -> None:
+    assert planned_gap(0, 5000, 0.05, 0.05, 0.04).power == 0
+    assert planned_gap(500, 4500, 0.05, 0.05, 0.04).needed > 2 * planned_gap(2500, 2500, 0.05, 0.05, 0.04).needed
+
+
 def test_more_items_are_more_power_and_nothing_has_none() -> None:
     plans = (
         lambda have: planned_rate(have, 0.05, 0.03, 0.02),
@@ -195,6 +210,7 @@ def test_more_items_are_more_power_and_nothing_has_none() -> None:
         (lambda: planned_bounded(9, 0.05, 0.0, 0.01), "margin"),
         (lambda: planned_bounded(9, 0.05, 0.01, math.nan), "v must"),
         (lambda: planned_locked(0, 0.05, 0.01, 0.02), "population"),
+        (lambda: planned_gap(9, 9, 0.05, 0.0, 0.02), "margin"),
         (lambda: planned_ratio(9, 0.05, 0.01, ratio.precision(), 0.0, 0.02), "prevalence"),
         (lambda: planned_ratio(9, 0.05, 0.01, ratio.cost_per_success(), 0.5, 0.02), "8 kinds of item"),
     ],

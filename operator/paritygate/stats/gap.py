@@ -121,10 +121,16 @@ def advance(state: GapState, batches: npt.ArrayLike, margin: float, bet: FlipBet
 def log_e_path(batches: npt.ArrayLike, margin: float, bet: FlipBet = GAP_1, *, harm: bool = False) -> Floats:
     """Log wealth (..., k, 2) of the two signs after each of `batches` (..., k, 2, 4). Errors as `advance`."""
     counts = _check(batches, bet.batch, 0)
-    paths = [
-        np.cumsum(_gains(part, counts, np.zeros((2, 4), np.int64)), -2).min(-1) for part in _parts(margin, bet, harm)
-    ]
-    return _by_sign(paths, harm)
+    return _by_sign([_path(part, counts) for part in _parts(margin, bet, harm)], harm)
+
+
+def planned_path(batches: npt.ArrayLike, margin: float, bet: FlipBet = GAP_1) -> Floats:
+    """`log_e_path` of a pass when next to nothing is lost, at a fraction of its cost: what is bet on the losses, at
+    guesses of up to three margins. For plans alone: it is no evidence. Errors as `advance`.
+    """
+    counts = _check(batches, bet.batch, 0)
+    parts = [replace(p, edges=p.edges[np.abs(p.edges) <= 3 * margin]) for p in _parts(margin, bet, harm=False)[::2]]
+    return np.stack([_path(part, counts) for part in parts], -1) + _PASS_SHARES[0]
 
 
 def estimate(batches: npt.ArrayLike) -> float | None:
@@ -232,6 +238,12 @@ def _gains(part: _Part, counts: Ints, before: Ints) -> Floats:
     gains = log_gains(part.values, firsts, bars + part.bound, above[..., None])
     gains += log_gains(part.values, seconds, bars, -below[..., None])
     return gains.reshape(*gains.shape[:-2], -1)
+
+
+def _path(part: _Part, counts: Ints) -> Floats:
+    """Log wealth (..., k) at the guess where it is smallest, from the first batch on."""
+    smallest: Floats = np.cumsum(_gains(part, counts, np.zeros((2, 4), np.int64)), -2).min(-1)
+    return smallest
 
 
 def _stake(spread: Floats, distance: Floats) -> Floats:

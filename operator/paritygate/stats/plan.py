@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from . import locked, rate, ratio
+from . import gap, locked, rate, ratio
 from .flip import FLIP_1, FlipBet, log_wealth_path, predicted_bets
 from .wealth import Floats, check_fraction, log_gains, pass_threshold
 
@@ -22,7 +22,8 @@ PATHS = 2000
 WIDEST = 0.999  # margin; at 1 there is nothing to prove
 TARGET_POWER = 0.9
 LOOKS = 512  # at most, in one simulated run: a batch of 1/512 of a long run costs no more than that share of it
-RATIO_PATHS = 200
+RATIO_PATHS = GAP_PATHS = 200
+GAP_LOOKS = 64
 LONGEST = 2**40  # items; a gate that needs more is reported to need that many
 
 
@@ -271,6 +272,30 @@ def planned_ratio(
 
     spread = 4 * moved / (prevalence * max(quality, 0.5))  # of a said positive, about
     return _planned(have, _brownian_items(alpha, margin, spread) / prevalence, ends)
+
+
+def planned_gap(have_g: int, have_h: int, alpha: float, margin: float, flip_rate: float) -> Planned:
+    """Plan of `gap`, for a candidate that loses nothing in either group, each of them flipping at `flip_rate`.
+
+    `needed` counts the items of both groups, in the proportion of those at hand (half and half, with power 0,
+    if one has none).
+    Raises ValueError for alpha or margin outside (0, 1) or a flip rate outside [0, 1].
+    """
+    check_fraction("margin", margin)
+    have, both = have_g + have_h, min(have_g, have_h) > 0
+    share = have_g / have if both else 0.5
+    kinds = np.array([flip_rate / 2, flip_rate / 2, 1 - flip_rate, 0])
+
+    def ends(draw: np.random.Generator, batch: int, batches: int) -> Floats:
+        size = batch * -(-batches // GAP_LOOKS)
+        counts = draw.multinomial(
+            size, [*(share * kinds), *((1 - share) * kinds)], (GAP_PATHS, batch * batches // size)
+        )
+        wealth = gap.planned_path(counts.reshape(*counts.shape[:2], 2, 4), margin, replace(gap.GAP_1, batch=size))
+        return np.maximum(*(_first(wealth[..., sign] >= pass_threshold(alpha), size) for sign in (0, 1)))
+
+    found = _planned(have, _brownian_items(alpha, margin, flip_rate / share + flip_rate / (1 - share)), ends)
+    return found if both else replace(found, power=0.0)
 
 
 def _brownian_items(alpha: float, margin: float, v: float) -> float:
