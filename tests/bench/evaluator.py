@@ -1,8 +1,9 @@
-"""The evaluator's speed against a bare onnxruntime loop, and its latency harness beside a noisy neighbour.
+"""The evaluator's speed against a bare loop of the same runtime, and its latency harness beside a noisy neighbour.
 
-Ratios within one run, engine and bare loop in turns, so that a busy machine slows both. The bare loop is the faster of
-two: a session's threads with and without spinning. The engine does all that an evaluation does with an item: fetches
-it in the judge's order, runs both models in their processes, brings the outputs over and scores them.
+Ratios within one run, engine and bare loop in turns, so that a busy machine slows both. The bare loop is the fastest of
+several: onnxruntime's threads with and without spinning, torch with one thread and with more. The engine does all that
+an evaluation does with an item: fetches it in the judge's order, runs both models in their processes, brings the
+outputs over and scores them.
 """
 
 import contextlib
@@ -29,10 +30,12 @@ from paritygate.api.policy import Enforcement, PolicySpec, Underpowered
 from paritygate.judge import ControlTally, Gate, LatencyTally, build_plan
 from paritygate_evaluator.layout import Layout
 from paritygate_evaluator.referee.client import Runner
-from paritygate_evaluator.referee.items import Evidence
+from paritygate_evaluator.referee.evidence import Evidence
 from paritygate_evaluator.referee.labels import Labels
 from paritygate_evaluator.referee.scoring import ClassificationScorer
 from paritygate_evaluator.runner.cores import usable_cores
+
+from . import torch_models
 
 REPEATS = 9
 ROLES = ("baseline", "candidate")
@@ -41,21 +44,29 @@ CONTROLS, BLOCKS = 40, 300
 
 @dataclass(frozen=True)
 class Pair:
-    """Two models of one shape, and items for them."""
+    """Two models of one shape, items for them, and how one would run them without an evaluator."""
 
     name: str
-    build: Callable[[np.random.Generator], onnx.ModelProto]
+    runtime: str
+    write: Callable[[np.random.Generator, Path], object]
+    bare: Callable[[Path, np.ndarray, int], list[Callable[[], None]]]
     shape: tuple[int, ...]
     items: int
 
 
 def measure() -> list[dict[str, Any]]:
-    """Rows {name, value, unit, limit, better, ok}; about a minute on two cores."""
+    """Rows {name, value, unit, limit, better, ok}; about two minutes on two cores."""
     rows = []
-    for pair in (Pair("MLP 64-1024-512-10", _mlp, (64,), 20_000), Pair("CNN 3 x 32 x 32", _cnn, (3, 32, 32), 3_000)):
+    for pair in (
+        Pair("onnxruntime, MLP 64-1024-512-10", "onnxruntime", _save(_mlp), _bare, (64,), 20_000),
+        Pair("onnxruntime, CNN 3 x 32 x 32", "onnxruntime", _save(_cnn), _bare, (3, 32, 32), 3_000),
+        Pair("torch, MLP 64-1024-512-10", "torch", torch_models.mlp, torch_models.bare, (64,), 20_000),
+        Pair("torch, CNN 3 x 32 x 32", "torch", torch_models.cnn, torch_models.bare, (3, 32, 32), 3_000),
+    ):
         with _runner(pair) as (runner, folder, items):
             rows += _throughput(pair, runner, folder, items)
-    with _runner(Pair("twins", _mlp, (64,), 1000), twins=True) as (runner, _, _), _neighbour():
+    twins = Pair("twins", "onnxruntime", _save(_mlp), _bare, (64,), 1000)
+    with _runner(twins, twins=True) as (runner, _, _), _neighbour():
         rows += _false_alarms(runner)
     return rows
 
@@ -68,11 +79,11 @@ def _throughput(pair: Pair, runner: Runner, folder: Path, items: np.ndarray) -> 
     ports = [runner.load(role).outputs for role in ROLES][-1]
     batch, _ = runner.batch()
     order = rng.permutation(pair.items)
-    bare_loops = [_bare(folder, items, batch, spin) for spin in ("1", "0")]
+    bare_loops = pair.bare(folder / "models", items, batch)
     ratios, speeds = [], []
     for _ in range(REPEATS + 1):
         bare = min(_seconds(loop) for loop in bare_loops)
-        evidence = Evidence(runner, ClassificationScorer("bench", ports, labels.labels), labels)
+        evidence = Evidence(runner, ClassificationScorer("bench", ports, labels.labels), labels, ())
         evidence.tune()
         engine = _seconds(lambda evidence=evidence: _judge_all(evidence, order))
         ratios.append(bare / engine)
@@ -80,7 +91,7 @@ def _throughput(pair: Pair, runner: Runner, folder: Path, items: np.ndarray) -> 
     # The first round warms both up.
     ratio = statistics.median(ratios[1:])
     return [
-        _row(f"evaluator against a bare onnxruntime loop, {pair.name}, batch {batch}", ratio, "x", 0.95),
+        _row(f"evaluator against a bare loop, {pair.name}, batch {batch}", ratio, "x", 0.95),
         _row(f"evaluator, {pair.name}", statistics.median(speeds[1:]), "items/s", None),
     ]
 
@@ -89,17 +100,21 @@ def _judge_all(evidence: Evidence, order: np.ndarray) -> None:
     at = 0
     while at < len(order):
         chunk = order[at : at + evidence.ahead()]
-        evidence.fetch(chunk)
-        evidence.reveal(chunk)
+        evidence.fetch("", chunk)
+        evidence.reveal("", chunk)
         at += len(chunk)
 
 
-def _bare(folder: Path, items: np.ndarray, batch: int, spin: str) -> Callable[[], None]:
+def _bare(models: Path, items: np.ndarray, batch: int) -> list[Callable[[], None]]:
+    return [_bare_loop(models, items, batch, spin) for spin in ("1", "0")]
+
+
+def _bare_loop(models: Path, items: np.ndarray, batch: int, spin: str) -> Callable[[], None]:
     options = ort.SessionOptions()
     options.intra_op_num_threads = usable_cores()
     options.add_session_config_entry("session.intra_op.allow_spinning", spin)
     sessions = [
-        ort.InferenceSession(str(folder / "models" / role / "model.onnx"), options, providers=["CPUExecutionProvider"])
+        ort.InferenceSession(str(models / role / "model.onnx"), options, providers=["CPUExecutionProvider"])
         for role in ROLES
     ]
 
@@ -163,11 +178,12 @@ def _runner(pair: Pair, twins: bool = False) -> Iterator[tuple[Runner, Path, np.
         layout = Layout(folder, folder / "termination-log")
         for seed, role in enumerate(ROLES):
             layout.model(role).mkdir(parents=True)
-            onnx.save(pair.build(np.random.default_rng(0 if twins else seed)), layout.model(role) / "model.onnx")
+            pair.write(np.random.default_rng(0 if twins else seed), layout.model(role))
         items = np.random.default_rng(3).normal(size=(pair.items, *pair.shape)).astype(np.float32)
         layout.inputs(0).mkdir(parents=True)
         np.savez(layout.inputs(0) / "inputs.npz", x=items)
-        environment = os.environ | {"PARITYGATE_ROOT": name, "PARITYGATE_RUNNER": json.dumps({"packs": 1})}
+        configuration = json.dumps({"packs": 1, "runtime": pair.runtime})
+        environment = os.environ | {"PARITYGATE_ROOT": name, "PARITYGATE_RUNNER": configuration}
         process = subprocess.Popen([sys.executable, "-m", "paritygate_evaluator.runner"], env=environment)
         try:
             runner = Runner.connect(layout.socket, 60)
@@ -188,6 +204,10 @@ def _neighbour() -> Iterator[None]:
     finally:
         process.kill()
         process.wait(10)
+
+
+def _save(build: Callable[[np.random.Generator], onnx.ModelProto]) -> Callable[[np.random.Generator, Path], None]:
+    return lambda rng, folder: onnx.save(build(rng), folder / "model.onnx")
 
 
 def _mlp(rng: np.random.Generator) -> onnx.ModelProto:

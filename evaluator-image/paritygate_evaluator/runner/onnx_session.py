@@ -21,6 +21,7 @@ from .runtime import (
     Options,
     OutputShapeError,
     Port,
+    Row,
     RunFailedError,
     check_format,
     check_items,
@@ -111,6 +112,8 @@ class OnnxModel:
         self.inputs = tuple(_port(name, argument) for argument in session.get_inputs())
         self.outputs = tuple(_port(name, argument) for argument in session.get_outputs())
         self._names = [port.name for port in self.outputs]
+        self._rows: dict[tuple[tuple[int, ...], ...], list[Row]] = {}
+        """What a row of each output is, by what a row of each input is: known once it was seen."""
 
     @property
     def provider(self) -> str:
@@ -120,12 +123,16 @@ class OnnxModel:
     def run(self, items: Mapping[str, Array], indices: Indices, batch: int) -> Sequence[Array]:
         """Outputs of the items at `indices`, `batch` at a time. Raises RunFailedError."""
         try:
-            head = self._run_first(rows(items, indices[:batch]), len(indices[:batch]))
-            if len(indices) <= batch:
-                return head
-            if any(array.dtype.kind not in "biuf" for array in (*head, *items.values())):
-                return self._run_copying(items, indices, batch, head)
-            return self._run_in_place(items, indices, batch, head)
+            shape = tuple(array.shape[1:] for array in items.values())
+            if len(indices) <= batch or shape not in self._rows:
+                head = self._run_first(rows(items, indices[:batch]), len(indices[:batch]))
+                if len(indices) <= batch:
+                    return head
+                self._rows[shape] = [(array.dtype, array.shape[1:]) for array in head]
+            kinds = [dtype.kind for dtype, _ in self._rows[shape]] + [array.dtype.kind for array in items.values()]
+            if any(kind not in "biuf" for kind in kinds):
+                return self._run_copying(items, indices, batch)
+            return self._run_in_place(items, indices, batch, self._rows[shape])
         except _ERRORS as error:
             raise RunFailedError(f"it fails on the pack's items: {_first(error)}") from error
 
@@ -173,14 +180,13 @@ class OnnxModel:
                 )
         return [_plain(array) for array in outputs]
 
-    def _run_in_place(self, items: Mapping[str, Array], indices: Indices, batch: int, head: list[Array]) -> list[Array]:
+    def _run_in_place(
+        self, items: Mapping[str, Array], indices: Indices, batch: int, outputs: Sequence[Row]
+    ) -> list[Array]:
         count = len(indices)
-        results = [np.empty((count, *array.shape[1:]), array.dtype) for array in head]
-        for result, array in zip(results, head, strict=True):
-            result[: len(array)] = array
-        batches = -(-(count - batch) // batch)
-        share = -(-batches // self._callers) * batch
-        ranges = [(at, min(at + share, count)) for at in range(batch, count, share)]
+        results = [np.empty((count, *shape), dtype) for dtype, shape in outputs]
+        share = -(-count // (batch * self._callers)) * batch
+        ranges = [(at, min(at + share, count)) for at in range(0, count, share)]
         calls = [partial(self._run_range, items, indices, results, start, stop, batch) for start, stop in ranges]
         others = [self._pool.submit(call) for call in calls[1:]] if self._pool else []
         try:
@@ -218,9 +224,9 @@ class OnnxModel:
                 binding.bind_output(name, "cpu", 0, dtype, (count, *shape), address + at * stride)
             session.run_with_iobinding(binding)
 
-    def _run_copying(self, items: Mapping[str, Array], indices: Indices, batch: int, head: list[Array]) -> list[Array]:
-        parts = [head]
-        for at in range(batch, len(indices), batch):
+    def _run_copying(self, items: Mapping[str, Array], indices: Indices, batch: int) -> list[Array]:
+        parts = []
+        for at in range(0, len(indices), batch):
             part = rows(items, indices[at : at + batch])
             parts.append([_plain(array) for array in self._session.run(self._names, part)])
         return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]

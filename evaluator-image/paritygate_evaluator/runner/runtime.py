@@ -17,6 +17,8 @@ from .layers import MOST_BYTES
 
 Array = npt.NDArray[Any]
 Indices = npt.NDArray[np.int64]
+Row = tuple[np.dtype[Any], tuple[int, ...]]
+"""What one item has in an array: dtype and shape."""
 
 RUNTIMES = {
     "onnxruntime": "paritygate_evaluator.runner.onnx_session:OnnxRuntime",
