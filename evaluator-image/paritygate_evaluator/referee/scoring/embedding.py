@@ -17,10 +17,11 @@ LARGEST_CORPUS = 256 << 20
 
 _NEIGHBOURS = (Kind.NEIGHBOUR_PRECISION, Kind.NEIGHBOUR_CHANGE)
 _STEPS = 1 << 20
-"""Of a cosine: closer ones count as equal, and then the earlier corpus item is nearer. So a product's last bit, which
-depends on how many vectors were multiplied at once, changes no answer."""
+"""Of a cosine: those in one step count as equal, and then the earlier corpus item is nearer. So equal items keep their
+order although the last bit of a product may depend on how many vectors were multiplied at once."""
 _PRODUCTS = 1 << 21
 """Cosines worked out at once: bounds memory."""
+_STRETCH = 64
 
 
 class EmbeddingScorer(Scorer):
@@ -127,17 +128,26 @@ class EmbeddingScorer(Scorer):
 
     def _nearest(self, queries: Floats, vectors: Floats) -> Ints:
         """The places in the corpus of the nearest items (queries, most), the nearest first."""
-        items = len(vectors)
-        rows = max(1, _PRODUCTS // items)
-        nearest = np.empty((len(queries), self._most), np.int64)
-        for at in range(0, len(queries), rows):
-            steps = np.rint(queries[at : at + rows] @ vectors.T * _STEPS).astype(np.int64)
-            # One number that orders by cosine, then by place: no two are equal, so the order is certain.
-            keys = -steps * items + np.arange(items)
-            best = np.argpartition(keys, self._most - 1, axis=1)[:, : self._most]
-            ranks = np.take_along_axis(keys, best, 1).argsort(1)
-            nearest[at : at + rows] = np.take_along_axis(best, ranks, 1)
-        return nearest
+        rows = max(1, _PRODUCTS // len(vectors))
+        pieces = (queries[at : at + rows] @ vectors.T for at in range(0, len(queries), rows))
+        return np.concatenate([_largest(products, self._most) for products in pieces])
+
+
+def _largest(cosines: Floats, most: int) -> Ints:
+    """Of each row the columns (rows, most) of its largest cosines, in steps; of equal ones those that come first.
+
+    `cosines` is overwritten.
+    """
+    np.rint(np.multiply(cosines, _STEPS, out=cosines), out=cosines)
+    # Of the largest of each stretch, the `most`-th bounds the `most`-th largest of all from below: few are left to sort.
+    starts = np.arange(0, cosines.shape[1], min(_STRETCH, cosines.shape[1] // most))
+    peaks = np.maximum.reduceat(cosines, starts, axis=1)
+    least = np.partition(peaks, -most, axis=1)[:, -most]
+    rows, columns = np.divmod(np.flatnonzero(cosines >= least[:, None]), cosines.shape[1])
+    order = np.lexsort((columns, -cosines[rows, columns], rows))
+    firsts = np.searchsorted(rows, np.arange(len(cosines)))
+    largest: Ints = columns[order][firsts[:, None] + np.arange(most)]
+    return largest
 
 
 def _common(first: Ints, second: Ints) -> npt.NDArray[np.int64]:
