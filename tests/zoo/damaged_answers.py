@@ -115,11 +115,11 @@ def unsure_items_lost(workshop: Workshop) -> Case:
         return (np.rint(matrix / scale) * scale).astype(np.float32)
 
     coarse = replace(network, layers=(*((rounded(w), b) for w, b in network.layers[:-1]), network.layers[-1]))
-    items = populations.draw_digits(1, 20_000, True)
-    pack = workshop.pack("digits-unsure", items, "as digits", scores="Probabilities")
     gates = ({"name": "accuracy", "metric": "Accuracy", "margin": "0.03"},)
     model = workshop.model("two-bits", coarse.proto())
-    return Case(stock.digits_model(workshop), model, (pack,), gates, Technique.INT4_WEIGHT_ONLY)
+    return Case(
+        stock.digits_model(workshop), model, (stock.many_digits_pack(workshop),), gates, Technique.INT4_WEIGHT_ONLY
+    )
 
 
 @damage("by-hand/slanted", "Fine-tuned on upright hands alone: the slanted tenth loses 20 points.")
@@ -131,16 +131,16 @@ def one_group_lost(workshop: Workshop) -> Case:
     return Case(stock.digits_model(workshop), model, (pack,), (), Technique.FINE_TUNED)
 
 
-@damage("fairness-hand/slanted | upright", "One hand gains what the other loses: each within its margin, the gap not.")
+@damage("fairness-hand/slanted | upright", "One hand gains while the other loses: each within a wide margin of its own, the gap not.")
 def fairness_gap_grown(workshop: Workshop) -> Case:
     items = populations.draw_digits(1, 16_000, True)
     pack = workshop.pack(
         "digits-groups", items, "as digits; hands are groups", slices=({"column": "hand", "groups": True},)
     )
-    model = workshop.model("few-slanted", training.digits(Digits(scanner_b=0.4, slanted=0.1)).proto())
+    model = workshop.model("few-slanted", training.digits(Digits(scanner_b=0.4, slanted=0.05)).proto())
     gates = (
         {"name": "accuracy", "metric": "Accuracy", "margin": WIDE},
-        {"name": "by-hand", "metric": "Accuracy", "sliceBy": "hand", "margin": WIDE},
+        {"name": "by-hand", "metric": "Accuracy", "sliceBy": "hand", "margin": "0.15"},
         {"name": "harmful-flips", "metric": "HarmfulFlipRate", "margin": WIDE},
     )
     return Case(stock.digits_model(workshop), model, (pack,), gates, Technique.FINE_TUNED)

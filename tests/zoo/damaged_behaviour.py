@@ -9,7 +9,7 @@ from paritygate.api import Technique
 from . import compression, populations, stock, training
 from .entry import Case, Exhibit, damage
 from .networks import Floats, Network
-from .populations import Digits, Items
+from .populations import Digits
 from .workshop import Workshop
 
 WIDE = "0.10"
@@ -183,7 +183,7 @@ def label_error_added(workshop: Workshop) -> Case:
 def _traits(workshop: Workshop, name: str, candidate: Network, gates: tuple[dict[str, str], ...]) -> Case:
     baseline = workshop.model("traits", training.traits().proto())
     model = workshop.model(f"traits-{name}", candidate.proto())
-    return Case(baseline, model, (stock.traits_pack(workshop),), gates, Technique.INT8_STATIC)
+    return Case(baseline, model, (stock.traits_pack(workshop),), gates, Technique.FP16)
 
 
 EXHIBITS: tuple[Exhibit, ...] = (

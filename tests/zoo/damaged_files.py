@@ -48,11 +48,18 @@ def lost_softmax(workshop: Workshop) -> Case:
     return _case(workshop, "no-softmax", replace(training.digits(), last="").proto(), pack=pack)
 
 
-@damage("check Finite", "Half precision overflows on one item in a hundred, which a broken sensor read.")
+@damage("check Finite", "A Softmax that was written by hand overflows on one item in a hundred, from a broken sensor.")
 def nan_on_extreme_input(workshop: Workshop) -> Case:
     items = populations.draw_digits(1, stock.ITEMS, True, Digits(faulty=0.01))
-    pack = workshop.pack("digits-faulty", items, "as digits; in 1 % one pixel is a million levels dark")
-    return _case(workshop, "overflowing", compression.fp16(training.digits().proto()), pack=pack)
+    pack = workshop.pack("digits-faulty", items, "as digits; in 1 % one pixel is 10,000 levels dark")
+    more = (
+        # Without its usual shift by the largest logit.
+        helper.make_node("Exp", ["logits"], ["powers"]),
+        helper.make_node("ReduceSum", ["powers", "classes"], ["sum"]),
+        helper.make_node("Div", ["powers", "sum"], ["changed"]),
+    )
+    model = replace(training.digits(), last="").proto(more, {"classes": np.array([1])})
+    return _case(workshop, "overflowing", model, pack=pack)
 
 
 @damage("check Deterministic", "Dropout was left on: the same item is answered in two ways.")

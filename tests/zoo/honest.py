@@ -55,9 +55,10 @@ def int8_weight_only(workshop: Workshop) -> Case:
 
 @honest("Weights alone in four bits, a scale for 32 of them: ONNX's own four-bit tensors.")
 def int4_weight_only(workshop: Workshop) -> Case:
-    return _case(
-        workshop, "int4-weights", compression.int4_weights(training.digits()).proto(), Technique.INT4_WEIGHT_ONLY
-    )
+    model = compression.int4_weights(training.digits()).proto()
+    case = _case(workshop, "int4-weights", model, Technique.INT4_WEIGHT_ONLY)
+    # The technique asks for a proof on what the baseline is unsure of: 6 % of the items.
+    return replace(case, packs=(stock.many_digits_pack(workshop),))
 
 
 @honest("A fifth of the hidden weights set to zero; as unstructured pruning goes, not a byte smaller.")
@@ -71,7 +72,10 @@ def distilled_student(workshop: Workshop) -> Case:
     return _case(workshop, "student", training.student().proto(), Technique.DISTILLED)
 
 
-@honest("Each layer holds 64 different weights, a byte an entry says which.")
+@honest(
+    "Each layer holds 64 different weights, a byte an entry says which. A Soft gate tells that memory saves nothing.",
+    warns="peak-memory",
+)
 def clustered_weights(workshop: Workshop) -> Case:
     return _case(workshop, "clustered", compression.clustered(training.digits(), 64).proto(), Technique.CLUSTERED)
 

@@ -41,13 +41,16 @@ class Front:
     out: str = "pixels"
 
 
+PIXELS = Front()
+
+
 @dataclass(frozen=True, slots=True)
 class Network:
     """Dense layers (matrix (in, out), bias (out,)) with Relu between, and the last step: Softmax, Sigmoid or none."""
 
     layers: tuple[tuple[Floats, Floats], ...]
     last: str = "Softmax"
-    front: Front = Front()
+    front: Front = PIXELS
     output: str = "scores"
     storage: Storage = plain
 

@@ -43,7 +43,7 @@ class Digits:
     unreadable: float = 0.0
     """Share of items that show nothing but noise, whose label nobody can tell."""
     faulty: float = 0.0
-    """Share of items that a broken sensor read: one pixel of thousands."""
+    """Share of items that a broken sensor read: one pixel beyond all measure."""
 
 
 @cache
@@ -71,7 +71,7 @@ def draw_digits(seed: int, count: int, held_out: bool, how: Digits = Digits()) -
     x = np.clip(ink.reshape(count, 64), 0, 16) + np.where(scanner_b, DARKNESS, 0.0)[:, None]
     labels = np.where(blank, rng.integers(0, 10, count), digits[chosen])
     broken = np.flatnonzero(rng.random(count) < how.faulty)
-    x[broken, rng.integers(0, 64, len(broken))] = 1e6
+    x[broken, rng.integers(0, 64, len(broken))] = 1e4
     columns = {
         "scanner": np.where(scanner_b, "B", "A"),
         "hand": np.where(slanted, "slanted", "upright"),

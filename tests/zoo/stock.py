@@ -30,6 +30,13 @@ def digits_pack(workshop: Workshop) -> Path:
 
 
 @cache
+def many_digits_pack(workshop: Workshop) -> Path:
+    """30,000 of the same."""
+    items = populations.draw_digits(1, 30_000, True)
+    return workshop.pack("digits-many", items, f"{_HELD_OUT}, two scanners", scores="Probabilities")
+
+
+@cache
 def plain_digits_pack(workshop: Workshop) -> Path:
     """The same items, and nothing said of scanners: what the technique alone makes one look at."""
     return workshop.pack("digits-plain", populations.draw_digits(1, ITEMS, True), f"{_HELD_OUT}, two scanners")

@@ -13,7 +13,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from threadpoolctl import threadpool_limits
 
 from . import populations
-from .networks import Array, Floats, Front, Network, answers, filters, tokens
+from .networks import PIXELS, Array, Floats, Front, Network, answers, filters, tokens
 from .populations import Digits
 
 KNOWN = 6000
@@ -33,7 +33,7 @@ def _quietly() -> Iterator[None]:
         yield
 
 
-def _network(model: MLPClassifier | MLPRegressor, last: str, front: Front = Front(), output: str = "scores") -> Network:
+def _network(model: MLPClassifier | MLPRegressor, last: str, front: Front = PIXELS, output: str = "scores") -> Network:
     layers = zip(model.coefs_, model.intercepts_, strict=True)
     return Network(tuple((w.astype(np.float32), b.astype(np.float32)) for w, b in layers), last, front, output)
 

@@ -87,7 +87,11 @@ def _losing(points: float, items: Items) -> Network:
     return changed
 
 
-_ACCURACY_ALONE = ({"name": "harmful-flips", "metric": "HarmfulFlipRate", "margin": "0.10"},)
+_ACCURACY_ALONE = (
+    {"name": "accuracy", "metric": "Accuracy", "margin": "0.01"},
+    {"name": "harmful-flips", "metric": "HarmfulFlipRate", "margin": "0.10"},
+)
+"""At tier High's alpha of 1 %, so that luck hardly ever decides."""
 
 
 @inconclusive(
@@ -97,19 +101,19 @@ def exactly_at_the_margin(workshop: Workshop) -> Case:
     items = populations.draw_digits(1, stock.ITEMS, True)
     model = workshop.model("one-point", _losing(1.0, items).proto())
     packs = (stock.plain_digits_pack(workshop),)
-    return Case(stock.digits_model(workshop), model, packs, _ACCURACY_ALONE, Technique.FP16)
+    return Case(stock.digits_model(workshop), model, packs, _ACCURACY_ALONE, Technique.FP16, tier="High")
 
 
 @inconclusive(
     "accuracy",
-    "It loses 0.7 of the point allowed: true, but 4,000 items are too few to prove it.",
+    "It loses 0.8 of the point allowed: true, but 4,000 items are too few to prove it.",
     Reason.ITEMS_EXHAUSTED,
 )
 def just_inside_the_margin(workshop: Workshop) -> Case:
     items = populations.draw_digits(1, 4000, True)
     pack = workshop.pack("digits-4000", items, "as digits, 4,000")
-    model = workshop.model("nearly-one-point", _losing(0.7, items).proto())
-    return Case(stock.digits_model(workshop), model, (pack,), _ACCURACY_ALONE, Technique.FP16)
+    model = workshop.model("nearly-one-point", _losing(0.8, items).proto())
+    return Case(stock.digits_model(workshop), model, (pack,), _ACCURACY_ALONE, Technique.FP16, tier="High")
 
 
 @inconclusive(
