@@ -4,7 +4,7 @@ UV := $(shell command -v uv || echo build/uv/bin/uv)
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
 
-.PHONY: help env check unit test-api test-cluster test quickstart demo demo-down bench clean
+.PHONY: help env check unit test-api test-cluster test quickstart demo demo-down bench bench-peers zoo clean
 help: ## What there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
@@ -47,6 +47,12 @@ demo-down: env ## Take the demo's cluster down; cached artefacts stay
 
 bench: env ## Measure against the limits in the design; writes build/bench.json
 	$(PY) -m tests.bench
+
+bench-peers: env ## The same outcomes judged by us and by our peers, each in an environment of its own; build/peers.json
+	$(PY) -m tests.peers
+
+zoo: env ## Real models, damaged and honestly compressed: who is caught by what; writes build/zoo.json
+	$(PY) -m tests.zoo
 
 clean: ## Remove what make built in the checkout
 	rm -rf build .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -38,6 +38,11 @@ class Layout:
         """The folder with the inputs file of a pack, by its place in the plan."""
         return self.root / "inputs" / str(pack)
 
+    @property
+    def calibration(self) -> Path:
+        """The folder with what the candidate was calibrated on."""
+        return self.root / "inputs" / "calibration"
+
     def labels(self, pack: int) -> Path:
         """The folder with the labels file of a pack, by its place in the plan."""
         return self.root / "labels" / str(pack)

@@ -41,6 +41,7 @@ class Case:
     inputs: dict[str, np.ndarray] | None = None
     labels: str | None = None
     slices: tuple[str, ...] = ("scanner",)
+    calibration: np.ndarray | None = None
     cache: Path | None = None
     progress: list[Progress] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
@@ -60,7 +61,7 @@ class Case:
         layout = self._lay_out()
         environment = os.environ | {
             "PARITYGATE_ROOT": str(self.root),
-            "PARITYGATE_RUNNER": json.dumps({"packs": 1, "threads": 2}),
+            "PARITYGATE_RUNNER": json.dumps({"packs": 1, "threads": 2, "calibration": self.calibration is not None}),
         }
         plan = self.plan()
         runners: list[subprocess.Popen[bytes]] = []
@@ -103,6 +104,7 @@ class Case:
                     slices=self.slices,
                 )
             ],
+            calibration=DataFile(uri="calibration.npz") if self.calibration is not None else None,
             policy=PolicySpec(gates=tuple(GateSpec.model_validate(gate) for gate in self.gates)),
         )
         if self.latency:
@@ -147,13 +149,19 @@ class Case:
         _write(self.baseline, layout.model("baseline"), "model.onnx")
         _write(self.candidate, layout.model("candidate"), "model.onnx")
         self._write_data(layout.inputs(0), layout.labels(0))
+        if self.calibration is not None:
+            layout.calibration.mkdir(parents=True)
+            np.savez(layout.calibration / "calibration.npz", x=self.calibration)
         return layout
+
+    def inputs_of(self) -> dict[str, np.ndarray]:
+        """What the models get."""
+        return self.inputs or {"x": answers(self.baseline_says, self.candidate_says)}
 
     def _write_data(self, inputs: Path, labels: Path) -> None:
         inputs.mkdir(parents=True, exist_ok=True)
         labels.mkdir(parents=True, exist_ok=True)
-        arrays = self.inputs or {"x": answers(self.baseline_says, self.candidate_says)}
-        np.savez(inputs / "inputs.npz", **arrays)
+        np.savez(inputs / "inputs.npz", **self.inputs_of())
         rows = [f"i{k},{label},{s}" for k, (label, s) in enumerate(zip(self.truth, self.scanners, strict=True))]
         (labels / "labels.csv").write_text(self.labels or "\n".join(["id,label,scanner", *rows]) + "\n")
 

@@ -94,6 +94,17 @@ def test_items_of_one_vector_are_told_apart_by_their_place_whatever_the_chunks(m
     np.testing.assert_array_equal(np.concatenate(pieces), whole)
 
 
+def test_of_equal_items_the_first_are_the_nearest() -> None:
+    baseline = vectors(6)
+    baseline[:] = baseline[0]
+    candidate = -baseline
+    candidate[[0, 1, 2]] *= -1
+    candidate[CORPUS:] *= -1  # to which the first three are nearest now, without a tie
+    one = prepared(finder(CHANGE), baseline, candidate)
+    seen = one.score(QUERIES, [baseline[QUERIES]], [candidate[QUERIES]])
+    assert (seen.columns[CHANGE] == 0).all()
+
+
 def test_what_happens_far_away_changes_no_neighbour_among_equals() -> None:
     baseline, candidate = vectors(6), vectors(7)
     for model in (baseline, candidate):

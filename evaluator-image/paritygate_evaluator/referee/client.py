@@ -127,6 +127,21 @@ class Runner:
                     return ItemStatistics(max_abs, length)
         raise _lost(f"its statistics are not two figures for each of {count:,} items: {str(answer.header)[:200]}")
 
+    def overlap(self) -> Ints:
+        """Items that are in the candidate's calibration set too, a thousand of them at most.
+
+        Raises EvaluatorError PackInvalid when the calibration set can't be compared with the packs.
+        """
+        count = self._items or sum(self.inputs().counts)
+        answer = self._ask({"verb": "overlap"})
+        if "error" in answer.header:
+            raise EvaluatorError(Reason.PACK_INVALID, str(answer.header.get("message"))[:800])
+        match answer.arrays:
+            case (found,) if found.dtype == np.int64 and found.ndim == 1:
+                if not len(found) or (found.min() >= 0 and found.max() < count):
+                    return found
+        raise _lost(f"its answer about the calibration set is no list of items: {str(answer.header)[:200]}")
+
     def load(self, role: str) -> Description:
         """Load one model. Raises ModelFailedError."""
         header = self._model({"verb": "load", "model": role}, role).header

@@ -32,12 +32,10 @@ from paritygate.judge import (
     column_of,
     conclude,
     culprits,
-    order_seed,
     plan_digest,
     ratio_record,
     underpowered,
 )
-from paritygate.stats.order import item_order
 
 from ..ending import EvaluatorError
 from .cache import OutputCache
@@ -55,6 +53,9 @@ from .scoring import scorer_for
 from .slices import derived_columns, of_confidence, of_statistics
 
 _TELL_SECONDS = 0.25
+
+Refusal = tuple[Reason, str]
+"""Why nothing is judged, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,17 +102,17 @@ class Evaluation:
         refusal = self._plan_power()
         if refusal:
             return self._result(Outcome.INCONCLUSIVE, Reason.UNDERPOWERED, refusal)
-        runner = self.connect()
+        runner, refused = self.connect(), None
         try:
-            refusal = self._measure(runner)
+            refused = self._measure(runner)
         except ModelFailedError as error:
             self._failed_model(error)
         except NotFiniteError as error:
             self._not_finite(error)
         finally:
             runner.shutdown()
-        if refusal:
-            return self._result(Outcome.INCONCLUSIVE, Reason.UNDERPOWERED, refusal)
+        if refused:
+            return self._result(Outcome.INCONCLUSIVE, *refused)
         control = self._latency.control if self._latency else None
         verdict = conclude(self.plan, self._records(), self._checks, control)
         return self._result(verdict.outcome, verdict.reason, self._message(verdict.message))
@@ -130,18 +131,23 @@ class Evaluation:
             "(it can then fail the candidate but is left out of the promise)"
         )
 
-    def _measure(self, runner: Runner) -> str:
-        """Everything that needs the models; the reason to refuse, if a slice that they tell of is too small."""
+    def _measure(self, runner: Runner) -> Refusal | None:
+        """Everything that needs the models; why it is refused, if it is."""
+        seen = self._seen_in_calibration(runner)
+        if seen:
+            return Reason.CALIBRATION_OVERLAP, seen
         baseline = self._load(runner)
         if any(not check.ok for check in self._checks):
-            return ""
+            return None
         evidence = self._evidence = self._new_evidence(runner, baseline)
         self._environment["batch"] = str(evidence.tune())
         refusal = self._derive(runner, evidence)
         if refusal:
             self._evidence = None
-            return refusal
-        order = item_order(order_seed(self.plan), self.labels.ids)
+            return Reason.UNDERPOWERED, refusal
+        assert self._known is not None
+        assert self._known.order is not None
+        order = self._known.order
         items = self._items
         assert items is not None
         evidence.prepare()
@@ -153,14 +159,27 @@ class Evaluation:
             self._environment["baselineAnswersFromCache"] = str(evidence.cached)
         if items.failed():
             self._layers = departures(runner, evidence.lost())
-            return ""
+            return None
         self._latency = Latency(self.plan, self._gates, runner, order)
         self._latency.measure(
             lambda blocks, what: self._progress("Measuring", evidence.judged, f"{what}: {blocks} blocks")
         )
         self._weigh(runner)
         self._measured += measured(self._gates, runner, evidence)
-        return ""
+        return None
+
+    def _seen_in_calibration(self, runner: Runner) -> str:
+        """Why the packs can't judge this candidate: it has seen some of their items."""
+        if self.plan.calibration is None:
+            return ""
+        found = runner.overlap()
+        if not len(found):
+            return ""
+        named = ", ".join(repr(self.labels.ids[index]) for index in found[:3].tolist())
+        return (
+            f"{len(found):,} items of the packs are in the candidate's calibration set too, such as {named}: what it "
+            "was tuned on can't judge it. Calibrate on other data, or take these items out of the pack"
+        )
 
     def _new_evidence(self, runner: Runner, baseline: Description) -> Evidence:
         columns = {gate.column for gate in self._gates if gate.power is not None}

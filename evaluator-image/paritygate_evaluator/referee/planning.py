@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from paritygate.api import Claim, EvaluationPlan, PlannedPack, Reason
-from paritygate.judge import MOST_ITEMS, Gate, Items, PlanError, declared_sizes, expand
+from paritygate.judge import MOST_ITEMS, Gate, Items, PlanError, declared_sizes, expand, order_seed
+from paritygate.stats.order import item_order
 
 from ..ending import EvaluatorError
 from .labels import Column, Labels
@@ -29,7 +30,8 @@ def known_items(plan: EvaluationPlan, labels: Labels) -> Items:
     if len(corpus):
         judged = np.ones(size, np.bool_)
         judged[corpus] = False
-    return Items(labels.ids, columns, class_members(packs[0].task, labels), judged)
+    members = class_members(packs[0].task, labels)
+    return Items(labels.ids, columns, members, judged, item_order(order_seed(plan), labels.ids))
 
 
 def gates_of(plan: EvaluationPlan, items: Items) -> tuple[Gate, ...]:

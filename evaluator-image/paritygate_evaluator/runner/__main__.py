@@ -17,11 +17,10 @@ from ..terminate import end_on_terminate
 from .cores import usable_cores
 from .items import InputsError, Rows, load_inputs
 from .runtime import FORMATS, Options
-from .supervisor import ROLES, Supervisor
+from .supervisor import MOST_INPUT_BYTES, ROLES, Supervisor
 
 CONFIGURATION = "PARITYGATE_RUNNER"
 EXIT_ERROR = 4
-MOST_INPUT_BYTES = 16 << 30
 _PATIENCE = 600.0
 """Seconds to wait for the referee. In a pod both containers start together."""
 
@@ -31,6 +30,7 @@ class Configuration:
     """What the runner is told: nothing of labels or margins."""
 
     packs: int
+    calibration: bool
     runtime: str
     options: Options
 
@@ -61,7 +61,9 @@ def main() -> int:
         listener.close()
         layout.socket.unlink(missing_ok=True)
     models = {role: layout.model(role) for role in ROLES}
-    Supervisor(connection, models, items, counts, inputs_error, configuration.runtime, configuration.options).serve()
+    calibration = layout.calibration if configuration.calibration else None
+    asked = configuration.runtime, configuration.options
+    Supervisor(connection, models, items, counts, inputs_error, *asked, calibration).serve()
     return 0
 
 
@@ -70,6 +72,7 @@ def _configuration(text: str) -> Configuration:
     threads = raw.get("threads")
     return Configuration(
         packs=int(raw.get("packs", 1)),
+        calibration=raw.get("calibration") is True,
         runtime=str(raw.get("runtime", "onnxruntime")),
         options=Options(
             providers=tuple(raw.get("providers", ("CPUExecutionProvider",))),

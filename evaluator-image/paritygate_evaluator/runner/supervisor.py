@@ -15,12 +15,14 @@ import numpy.typing as npt
 from ..wire import Array, Frame, WireError, receive, send
 from .item_statistics import item_statistics
 from .model_process import GO, NANOSECONDS, STOP, run_forked
-from .rows import Rows
+from .overlap import overlapping
+from .rows import InputsError, Rows
 from .runtime import Options, RunFailedError
 
 ROLES = ("baseline", "candidate")
 BATCHES = (1, 8, 32, 128)
 
+MOST_INPUT_BYTES = 16 << 30
 MOST_RELOADS, MOST_TIMED_ITEMS, MOST_LAYER_ITEMS = 100, 1 << 22, 8
 
 Answer = tuple[Mapping[str, Any], Sequence[Array]]
@@ -84,6 +86,8 @@ class Supervisor:
     inputs_error: str
     runtime: str
     options: Options
+    calibration: Path | None = None
+    """The folder of what the candidate was calibrated on, if it is known."""
     _turns: dict[str, Turn] = field(default_factory=dict)
 
     def serve(self) -> None:
@@ -135,6 +139,8 @@ class Supervisor:
                 return self._inputs(), ()
             case {"verb": "statistics"} if not self.inputs_error:
                 return {}, item_statistics(self.items)
+            case {"verb": "overlap"} if not self.inputs_error:
+                return self._overlap()
             case {"verb": "batch"}:
                 return self._batch(), ()
             case {"verb": "latency", "second": str(second)} if second in self._turns and "baseline" in self._turns:
@@ -146,6 +152,12 @@ class Supervisor:
             case {"verb": "memory"}:
                 return {r: t.ask({"verb": "memory"}).header.get("bytes", 0) for r, t in self._turns.items()}, ()
         return None
+
+    def _overlap(self) -> Answer:
+        try:
+            return {}, [overlapping(self.items, self.calibration, MOST_INPUT_BYTES)] if self.calibration else []
+        except InputsError as error:
+            return {"error": "Inputs", "message": str(error)}, ()
 
     def _inputs(self) -> dict[str, Any]:
         if self.inputs_error:

@@ -90,6 +90,9 @@ class EvaluationPlan(Model):
     baseline: Subject = Field(description="The model that serves now.")
     candidate: Subject = Field(description="The compressed model.")
     technique: Technique
+    calibration: DataFile | None = Field(
+        default=None, description="What the candidate was calibrated on: no item of a pack may be in it."
+    )
     purpose: Purpose
     packs: Annotated[tuple[PlannedPack, ...], ATOMIC] = Field(
         min_length=1, max_length=32, description="What both models are judged on."
@@ -130,6 +133,7 @@ class EvaluationPlan(Model):
         """What the runner, with somebody's models in it, is told: nothing of labels, gates or margins."""
         return {
             "packs": len(self.packs),
+            "calibration": self.calibration is not None,
             "runtime": self.runtime,
             "providers": list(self.execution_providers),
             "formats": [str(form) for form in self.formats],

@@ -47,6 +47,9 @@ class LocalEvaluation:
                 ("labels", pack.labels, layout.labels(k)),
             ):
                 wanted.append({"name": f"{part}-{k}", "uri": data.uri, "digest": data.digest, "dest": str(dest)})
+        if seen := self.plan.calibration:
+            place = str(layout.calibration)
+            wanted.append({"name": "calibration", "uri": seen.uri, "digest": seen.digest, "dest": place})
         environment = {"PARITYGATE_FETCH": json.dumps(wanted), "PARITYGATE_LOCAL": "1"}
         with _process("fetch", layout, environment, subprocess.DEVNULL) as process:
             code = process.wait()

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -96,6 +97,14 @@ class Gate:
         return self.hard and self.underpowered and self.claim.underpowered is Underpowered.REFUSE
 
 
+@runtime_checkable
+class Coded(Protocol):
+    """A column that is kept as numbers already: a million texts need not be compared."""
+
+    values: Sequence[str]
+    codes: Ints
+
+
 @dataclass(frozen=True, slots=True)
 class Items:
     """What is known of the packs' items before a model has answered, one entry an item."""
@@ -106,6 +115,8 @@ class Items:
     classes: Members = field(default_factory=dict)
     judged: npt.NDArray[np.bool_] | None = None
     """Items that are judged; None = all. The corpus of embeddings is not."""
+    order: Ints | None = None
+    """The plan's order of all items, where it is known already."""
 
 
 def expand(
@@ -116,13 +127,22 @@ def expand(
     `with_margins` False leaves out the smallest provable margin, which costs a search. Raises PlanError for a column,
     value or class that the items don't have.
     """
-    order = item_order(order_seed(plan), items.ids)
+    order = item_order(order_seed(plan), items.ids) if items.order is None else items.order
     if items.judged is not None:
         order = order[items.judged[order]]
     gates: list[Gate] = []
     for claim in plan.claims if claims is None else claims:
         gates += _Cut(plan, items, order, claim, with_margins).gates()
     return tuple(gates)
+
+
+def coded(column: Sequence[str]) -> tuple[Sequence[str], Ints]:
+    """The distinct texts of a column, and which of them each item has."""
+    if isinstance(column, Coded):
+        return column.values, column.codes
+    texts = np.asarray(column, dtype=object)
+    values, codes = np.unique(texts, return_inverse=True)
+    return [str(value) for value in values], codes
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +164,9 @@ class _Cut:
             return [self._gate(None, self.order)]
         if TRAITS[self.claim.metric].evidence is Evidence.GAP:
             return self._by_pair()
-        values = self._values()
-        return [self._gate(value, self.order[values[self.order] == value]) for value in self._wanted(set(values))]
+        values, codes = self._values()
+        places = {value: place for place, value in enumerate(values)}
+        return [self._gate(value, self.order[codes == places[value]]) for value in self._wanted(set(values))]
 
     def _gate(self, value: str | None, sequence: Ints, share: float | None = None, marks: Ints | None = None) -> Gate:
         most = _MOST[TRAITS[self.claim.metric].evidence]
@@ -167,7 +188,7 @@ class _Cut:
         return gates
 
     def _by_pair(self) -> list[Gate]:
-        values = self._values()
+        values, codes = self._values()
         groups = self._wanted(set(values))
         if len(groups) < 2:
             raise self._error("sliceBy", f"column {self.claim.slice_by!r} has one value: a gap is between two groups")
@@ -176,19 +197,22 @@ class _Cut:
             raise self._error("sliceBy", f"{said} {MOST_GROUPS}; group its values")
         gates = []
         for first, second in combinations(groups, 2):
-            cells = values[self.order]
-            sequence = self.order[(cells == first) | (cells == second)]
-            behind = values[sequence] == second
+            inside = (codes == values.index(first)) | (codes == values.index(second))
+            sequence, behind = self.order[inside], codes[inside] == values.index(second)
             marks = np.where(behind, SECOND, 0).astype(np.int64)
             gates.append(self._gate(f"{first} | {second}", sequence, float(behind.mean()), marks))
         return gates
 
-    def _values(self) -> npt.NDArray[np.object_]:
+    def _values(self) -> tuple[list[str], Ints]:
+        """The distinct values of the claim's column, and for each item in the gate's order which it has."""
         column = self.claim.slice_by or ""
         if column not in self.items.columns:
             known = ", ".join(sorted(self.items.columns)) or "none"
             raise self._error("sliceBy", f"the labels have no column {column!r}; they have: {known}")
-        return np.asarray(self.items.columns[column], dtype=object)
+        values, codes = coded(self.items.columns[column])
+        codes = codes[self.order]
+        met = np.unique(codes)
+        return [values[place] for place in met.tolist()], np.searchsorted(met, codes)
 
     def _wanted(self, values: set[str]) -> list[str]:
         if self.claim.value is None or TRAITS[self.claim.metric].evidence is Evidence.GAP:

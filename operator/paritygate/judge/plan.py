@@ -10,6 +10,7 @@ from paritygate.api import (
     OF_ITEMS,
     TRAITS,
     Claim,
+    DataFile,
     Enforcement,
     EvaluationPlan,
     GateSpec,
@@ -44,11 +45,13 @@ def build_plan(
     threads: int | None = None,
     runtime: Literal["onnxruntime", "torch"] = "onnxruntime",
     candidate_number: int = 1,
+    calibration: DataFile | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> EvaluationPlan:
     """Everything the evaluation depends on, with every default of tier, technique and purpose filled in.
 
-    `candidate_number`: how many candidates were tried on these packs, this one included. Raises PlanError before
+    `candidate_number`: how many candidates were tried on these packs, this one included. `calibration`: inputs that
+    the candidate was calibrated on. Raises PlanError before
     anything is run: for no pack at all, packs that do not fit together, and a gate that asks what the packs don't have.
     """
     task = check_packs(packs)
@@ -65,6 +68,7 @@ def build_plan(
         baseline=baseline,
         candidate=candidate,
         technique=technique,
+        calibration=calibration,
         purpose=purpose,
         packs=tuple(packs),
         alpha=policy.alpha or TIERS[policy.tier].alpha,

@@ -173,6 +173,8 @@ def _wanted(plan: EvaluationPlan) -> str:
     for index, pack in enumerate(plan.packs):
         for part, file in (("inputs", pack.inputs), ("labels", pack.labels)):
             wanted.append(_artefact(f"{part}-{index}", file.uri, file.digest, f"{part}/{index}"))
+    if plan.calibration:
+        wanted.append(_artefact("calibration", plan.calibration.uri, plan.calibration.digest, "inputs/calibration"))
     return _json(wanted)
 
 
@@ -189,6 +191,7 @@ def _claims(plan: EvaluationPlan) -> tuple[str, ...]:
     """The PersistentVolumeClaims that the artefacts lie on."""
     files = (file for pack in plan.packs for file in (pack.inputs, pack.labels))
     uris = [plan.baseline.uri, plan.candidate.uri, *(file.uri for file in files)]
+    uris += [plan.calibration.uri] if plan.calibration else []
     return tuple(sorted({urlsplit(uri).netloc for uri in uris if uri.startswith("pvc://")}))
 
 

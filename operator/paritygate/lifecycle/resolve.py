@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from paritygate.api import AcceleratorPool, Subject, ValidationPolicy
+from paritygate.api import AcceleratorPool, Artefact, DataFile, Subject, ValidationPolicy
 from paritygate.evidence import digest_of
 from paritygate.judge import PlanError, build_plan, plan_digest, planned_pack
 from paritygate.serving import Wanted, preflight, read_target
@@ -60,6 +60,7 @@ def _planned(observed: Observed, policy: ValidationPolicy, pool: AcceleratorPool
         baseline=baseline,
         candidate=Subject(uri=spec.candidate.uri, digest=spec.candidate.digest),
         technique=spec.candidate.technique,
+        calibration=_calibration(spec.candidate.calibration),
         purpose=spec.purpose,
         packs=[
             planned_pack(pack.metadata.name, pack.spec, pack.spec.data.inputs, pack.spec.data.labels) for pack in packs
@@ -155,7 +156,14 @@ def _data(observed: Observed) -> Problem | None:
 
 
 def _candidate(observed: Observed) -> Problem | None:
-    return _unreachable("spec.candidate.uri", observed.validation.spec.candidate.uri)
+    candidate = observed.validation.spec.candidate
+    if problem := _unreachable("spec.candidate.uri", candidate.uri):
+        return problem
+    return _unreachable("spec.candidate.calibration.uri", candidate.calibration.uri) if candidate.calibration else None
+
+
+def _calibration(artefact: Artefact | None) -> DataFile | None:
+    return DataFile(uri=artefact.uri, digest=artefact.digest) if artefact else None
 
 
 def _unreachable(where: str, uri: str) -> Problem | None:

@@ -68,7 +68,7 @@ class EmbeddingScorer(Scorer):
         places = self._places[indices]
         for vectors, output in zip(self._vectors, outputs, strict=True):
             vectors[places] = _directions(output)
-        self._lacking[places] = False
+        pass
         return finite(baseline), finite(candidate)
 
     def score(self, indices: Ints, baseline: Sequence[Array], candidate: Sequence[Array]) -> Scored:
@@ -139,7 +139,7 @@ def _largest(cosines: Floats, most: int) -> Ints:
     `cosines` is overwritten.
     """
     np.rint(np.multiply(cosines, _STEPS, out=cosines), out=cosines)
-    # Of the largest of each stretch, the `most`-th bounds the `most`-th largest of all from below: few are left to sort.
+    # Of each stretch's largest, the `most`-th bounds the `most`-th largest of all from below: few are left to sort.
     starts = np.arange(0, cosines.shape[1], min(_STRETCH, cosines.shape[1] // most))
     peaks = np.maximum.reduceat(cosines, starts, axis=1)
     least = np.partition(peaks, -most, axis=1)[:, -most]

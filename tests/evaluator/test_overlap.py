@@ -1,0 +1,64 @@
+"""What a candidate was calibrated on can't judge it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from paritygate.api import Outcome, Reason
+from paritygate.judge import recompute
+from paritygate_evaluator.ending import EvaluatorError
+from paritygate_evaluator.runner.overlap import overlapping
+from paritygate_evaluator.runner.rows import InputsError
+
+from .case import Case
+
+ITEMS = {"x": np.arange(12, dtype=np.float32).reshape(6, 2)}
+
+
+def written(folder: Path, **arrays: np.ndarray) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    np.savez(folder / "calibration.npz", **arrays)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("calibration", "found"),
+    [
+        (ITEMS["x"][[4, 1]], [1, 4]),
+        (ITEMS["x"][[4]].astype(np.float64), [4]),
+        (ITEMS["x"] + 1, []),
+        (ITEMS["x"][:, ::-1], []),
+    ],
+    ids=["two-items", "as-float64", "other-items", "the-same-numbers-in-another-order"],
+)
+def test_items_are_compared_by_content(tmp_path: Path, calibration: np.ndarray, found: list[int]) -> None:
+    assert overlapping(ITEMS, written(tmp_path, x=calibration), 1 << 20).tolist() == found
+
+
+@pytest.mark.parametrize(
+    ("arrays", "said"),
+    [({"y": ITEMS["x"]}, "has no input 'x'"), ({"x": np.zeros((3, 5), np.float32)}, "have shape")],
+)
+def test_a_calibration_set_of_another_kind_is_refused(tmp_path: Path, arrays: dict[str, np.ndarray], said: str) -> None:
+    with pytest.raises(InputsError, match=said):
+        overlapping(ITEMS, written(tmp_path, **arrays), 1 << 20)
+
+
+def test_an_overlap_is_inconclusive_with_the_items_and_nothing_is_judged(case: Case) -> None:
+    case.calibration = case.inputs_of()["x"][:3]
+    result = case.judge()
+    assert (result.outcome, result.reason) == (Outcome.INCONCLUSIVE, Reason.CALIBRATION_OVERLAP)
+    assert result.items == 0
+    assert "calibration set too" in result.message
+    assert recompute(case.plan(), result).reason is Reason.CALIBRATION_OVERLAP
+
+
+def test_other_calibration_data_changes_nothing(case: Case) -> None:
+    case.calibration = case.inputs_of()["x"][:3] + 0.5
+    assert case.judge().outcome is Outcome.PASSED
+
+
+def test_a_calibration_set_that_can_not_be_compared_is_no_free_pass(case: Case) -> None:
+    case.calibration = np.zeros((3, 1), np.float32)
+    with pytest.raises(EvaluatorError, match="calibration set's items"):
+        case.judge()
