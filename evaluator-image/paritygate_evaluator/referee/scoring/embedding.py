@@ -68,7 +68,7 @@ class EmbeddingScorer(Scorer):
         places = self._places[indices]
         for vectors, output in zip(self._vectors, outputs, strict=True):
             vectors[places] = _directions(output)
-        pass
+        self._lacking[places] = False
         return finite(baseline), finite(candidate)
 
     def score(self, indices: Ints, baseline: Sequence[Array], candidate: Sequence[Array]) -> Scored:
