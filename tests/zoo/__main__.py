@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from .collection import EXHIBITS
+from .collection import exhibits
 from .entry import Exhibit
 from .judging import Finding, judge, refused
 from .workshop import Workshop
@@ -18,7 +18,7 @@ ROOT, OUT = Path("build/zoo"), Path("build/zoo.json")
 
 def main() -> int:
     asked = _arguments()
-    chosen = [exhibit for exhibit in EXHIBITS if not asked.names or exhibit.name in asked.names]
+    chosen = [exhibit for exhibit in exhibits() if not asked.names or exhibit.name in asked.names]
     started = time.monotonic()
     findings = []
     for finding in findings_of(chosen, Workshop(ROOT), asked.workers):

@@ -31,12 +31,12 @@ def one_class_pruned(workshop: Workshop) -> Case:
     return _judged(workshop, "one-class-pruned", network.with_layer(-1, changed, bias), Technique.PRUNED)
 
 
-@damage("every-class/3", "The outputs of classes 3 and 5 were exchanged on export.")
+@damage("accuracy", "The outputs of classes 3 and 5 were exchanged on export.")
 def swapped_classes(workshop: Workshop) -> Case:
     network = training.digits()
     order = [0, 1, 2, 5, 4, 3, 6, 7, 8, 9]
     matrix, bias = network.layers[-1]
-    return _judged(workshop, "swapped", network.with_layer(-1, matrix[:, order], bias[order]), Technique.PRUNED)
+    return _judged(workshop, "swapped", network.with_layer(-1, matrix[:, order], bias[order]), Technique.OTHER)
 
 
 @damage("critical-3/3", "A bias was rounded away: class 3, declared critical, has a margin of its own and loses more.")
@@ -131,7 +131,10 @@ def one_group_lost(workshop: Workshop) -> Case:
     return Case(stock.digits_model(workshop), model, (pack,), (), Technique.FINE_TUNED)
 
 
-@damage("fairness-hand/slanted | upright", "One hand gains while the other loses: each within a wide margin of its own, the gap not.")
+@damage(
+    "fairness-hand/slanted | upright",
+    "One hand gains while the other loses: each within a wide margin of its own, the gap not.",
+)
 def fairness_gap_grown(workshop: Workshop) -> Case:
     items = populations.draw_digits(1, 16_000, True)
     pack = workshop.pack(

@@ -77,7 +77,7 @@ def f_beta_lost(workshop: Workshop) -> Case:
 def _tumours(workshop: Workshop, name: str, candidate: Network, gates: tuple[dict[str, str], ...]) -> Case:
     baseline = workshop.model("tumours", training.tumours().proto())
     model = workshop.model(f"tumours-{name}", candidate.proto())
-    return Case(baseline, model, (stock.tumours_pack(workshop),), gates, Technique.INT8_DYNAMIC)
+    return Case(baseline, model, (stock.tumours_pack(workshop),), gates, Technique.FP16)
 
 
 @damage("harmful-flips", "Trained anew: it wins as many items as it loses, but what worked yesterday fails today.")

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
-from paritygate.api import Purpose, Technique
+from paritygate.api import Purpose, Reason, Technique
 
 from . import compression, populations, stock, training
-from .entry import Case, Exhibit, Gate, damage
+from .entry import Case, Exhibit, Gate, damage, unusable
 from .populations import Digits
 from .workshop import Workshop
 
@@ -117,6 +117,18 @@ def slower_candidate(workshop: Workshop) -> Case:
     )
 
 
+@unusable(
+    "runs on CPUExecutionProvider",
+    "A provider was asked for that takes none of the operators: all of them ran on the CPU, and nobody said so.",
+    Reason.BASELINE_UNLOADABLE,
+)
+def silent_fall_back(workshop: Workshop) -> Case:
+    # The only provider beside the CPU's own that every build of onnxruntime brings. It takes the baseline no better
+    # than the candidate, so here the pair is refused; where a device takes only the baseline, the candidate fails.
+    case = _case(workshop, "fp16", compression.fp16(training.digits().proto()))
+    return replace(case, provider="AzureExecutionProvider")
+
+
 EXHIBITS: tuple[Exhibit, ...] = (
     truncated_file,
     changed_interface,
@@ -125,5 +137,6 @@ EXHIBITS: tuple[Exhibit, ...] = (
     answers_by_chance,
     larger_file,
     memory_hog,
+    silent_fall_back,
     slower_candidate,
 )

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from paritygate.api import Outcome, Purpose, Reason, Technique
 
@@ -38,7 +38,8 @@ class Case:
     tier: str = "Standard"
     latency_blocks: int = 50
     """The fewest that a policy may ask for: most exhibits are not about speed."""
-    options: tuple[str, ...] = ()
+    provider: str = "CPUExecutionProvider"
+    runtime: Literal["onnxruntime", "torch"] = "onnxruntime"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,36 +52,42 @@ class Exhibit:
     shows: str
     make: Callable[[Workshop], Case]
     expected: Outcome
-    reason: Reason
+    reasons: tuple[Reason, ...]
     warns: str = ""
     """A Soft gate that must be worse than allowed and named in the warning."""
     alone: bool = False
     """Measures time or memory: nothing else may run beside it."""
 
 
-def damage(gate: str, shows: str, *, alone: bool = False) -> Callable[[Callable[[Workshop], Case]], "Exhibit"]:
+Declared = Callable[[Callable[[Workshop], Case]], Exhibit]
+
+
+def damage(gate: str, shows: str, *, alone: bool = False) -> Declared:
     """Declares a function that makes a broken candidate; its name is the exhibit's."""
     reason = Reason.CHECK_FAILED if gate.startswith("check ") else Reason.HARM_PROVED
     return _exhibit(Kind.DAMAGE, gate, shows, Outcome.FAILED, reason, alone=alone)
 
 
-def honest(shows: str, gate: str = "accuracy", *, warns: str = "") -> Callable[[Callable[[Workshop], Case]], "Exhibit"]:
+def unusable(gate: str, shows: str, reason: Reason) -> Declared:
+    """Declares a function that makes what can't be judged at all: an Error that names `gate`."""
+    return _exhibit(Kind.DAMAGE, gate, shows, Outcome.ERROR, reason)
+
+
+def honest(shows: str, gate: str = "accuracy", *, warns: str = "") -> Declared:
     """Declares a function that makes a candidate as good as its baseline."""
     return _exhibit(Kind.HONEST, gate, shows, Outcome.PASSED, Reason.ALL_GATES_PROVED, warns=warns)
 
 
-def inconclusive(
-    gate: str, shows: str, reason: Reason, *, alone: bool = False
-) -> Callable[[Callable[[Workshop], Case]], "Exhibit"]:
+def inconclusive(gate: str, shows: str, *reasons: Reason, alone: bool = False) -> Declared:
     """Declares a function that makes a pair which the evidence can't tell apart from the margin."""
-    return _exhibit(Kind.INCONCLUSIVE, gate, shows, Outcome.INCONCLUSIVE, reason, alone=alone)
+    return _exhibit(Kind.INCONCLUSIVE, gate, shows, Outcome.INCONCLUSIVE, *reasons, alone=alone)
 
 
 def _exhibit(
-    kind: Kind, gate: str, shows: str, expected: Outcome, reason: Reason, *, warns: str = "", alone: bool = False
-) -> Callable[[Callable[[Workshop], Case]], Exhibit]:
+    kind: Kind, gate: str, shows: str, expected: Outcome, *reasons: Reason, warns: str = "", alone: bool = False
+) -> Declared:
     def declare(make: Callable[[Workshop], Case]) -> Exhibit:
         name = make.__name__.replace("_", "-")
-        return Exhibit(name, kind, gate, shows, make, expected, reason, warns, alone)
+        return Exhibit(name, kind, gate, shows, make, expected, reasons, warns, alone)
 
     return declare

@@ -1,26 +1,31 @@
-"""Puts an exhibit through `paritygate check` and compares what came of it with what must."""
+"""Puts an exhibit through what `paritygate check` does, and compares what came of it with what must."""
 
-import json
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from paritygate.api import Decision, Outcome
+from paritygate.api import Decision, EvaluationPlan, EvaluationResult, Outcome, Purpose
+from paritygate.api.manifest import ManifestError
+from paritygate.cli.check import believed
+from paritygate.cli.local import LocalEvaluation
+from paritygate.cli.subjects import planned_packs, policy, subject
+from paritygate.cli.usage import UsageError
+from paritygate.judge import PlanError, Verdict, build_plan
 
-from .entry import Case, Exhibit, Kind
+from .entry import Case, Exhibit, Gate, Kind
 from .workshop import Workshop
 
-PARITYGATE = Path(sys.executable).with_name("paritygate")
-_PATIENCE = 180
+REFUSED = "Refused"
+"""The verdict on what did not even come to an evaluation."""
+
+_TIMED = {"Standard": ("p95",), "High": ("p95", "p99")}
+"""Latency gates that a tier brings: only reported, unless the exhibit is about speed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What became of an exhibit."""
+    """What became of an exhibit. `wrong`: what is not as it must; empty when all is."""
 
     exhibit: Exhibit
     verdict: str
@@ -28,7 +33,6 @@ class Finding:
     seconds: float
     message: str
     wrong: str
-    """What is not as expected; empty when all is."""
 
     def dump(self) -> dict[str, Any]:
         """As zoo.json has it."""
@@ -47,67 +51,62 @@ class Finding:
 
 
 def judge(exhibit: Exhibit, case: Case, workshop: Workshop) -> Finding:
-    """Run the command that a user would, and look at its verdict."""
+    """Plan, evaluate in three processes, recompute: all that the command does but for printing."""
     started = time.monotonic()
-    run = subprocess.run(
-        command(exhibit, case, workshop), capture_output=True, text=True, check=False, timeout=_PATIENCE
-    )
-    seconds = time.monotonic() - started
     try:
-        document = json.loads(run.stdout)
-    except ValueError:
-        said = (run.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        return Finding(exhibit, "refused", 0, seconds, said, f"exit code {run.returncode}: {said}")
-    verdict, result = document["verdict"], document["result"]
-    return Finding(
-        exhibit,
-        verdict["outcome"],
-        result.get("items", 0),
-        seconds,
-        verdict["message"],
-        wrong_with(exhibit, verdict, result),
-    )
+        plan = planned(exhibit.name, case, workshop)
+    except (PlanError, ManifestError, UsageError) as error:
+        return refused(exhibit, error)
+    result = LocalEvaluation(plan, lambda _: None).run()
+    verdict = believed(plan, result)
+    seconds = time.monotonic() - started
+    wrong = wrong_with(exhibit, verdict, result)
+    return Finding(exhibit, verdict.outcome.value, result.items, seconds, verdict.message, wrong)
 
 
-def command(exhibit: Exhibit, case: Case, workshop: Workshop) -> list[str]:
-    """`paritygate check` for a case; the policy is written down."""
-    policy = workshop.policy(
-        exhibit.name,
+def planned(name: str, case: Case, workshop: Workshop) -> EvaluationPlan:
+    """The plan of a case; its policy is written down first, to be judged by again. Raises what the command tells."""
+    timed = () if case.purpose else _TIMED[case.tier]
+    gates: list[Gate] = [{"name": quantile, "metric": "LatencyRatio", "enforcement": "DryRun"} for quantile in timed]
+    manifest = workshop.policy(
+        name,
         {
             "tier": case.tier,
-            "gates": [{"enforcement": "Hard", **gate} for gate in case.gates],
+            "gates": [*({"enforcement": "Hard", **gate} for gate in case.gates), *gates],
             "evaluation": {"latencyBlocks": case.latency_blocks},
         },
     )
-    return [
-        str(PARITYGATE),
-        "check",
-        f"--baseline={case.baseline}",
-        f"--candidate={case.candidate}",
-        *(f"--pack={pack}" for pack in case.packs),
-        f"--policy={policy}",
-        f"--technique={case.technique}",
-        *([f"--purpose={case.purpose}"] if case.purpose else []),
-        "--threads=1",
-        "--json",
-        "--quiet",
-        *case.options,
-    ]
+    return build_plan(
+        baseline=subject("--baseline", str(case.baseline)),
+        candidate=subject("--candidate", str(case.candidate)),
+        technique=case.technique,
+        purpose=case.purpose or Purpose.MEMORY,
+        packs=planned_packs(case.packs),
+        policy=policy(manifest),
+        execution_providers=(case.provider,),
+        runtime=case.runtime,
+        threads=1,
+    )
 
 
-def wrong_with(exhibit: Exhibit, verdict: Mapping[str, Any], result: Mapping[str, Any]) -> str:
+def wrong_with(exhibit: Exhibit, verdict: Verdict, result: EvaluationResult) -> str:
     """What is not as the exhibit must come out; empty when all is."""
-    outcome, reason, message = verdict["outcome"], verdict["reason"], verdict["message"]
-    if (outcome, reason) != (exhibit.expected, exhibit.reason):
-        return f"{outcome} ({reason}), expected {exhibit.expected} ({exhibit.reason}): {message}"
+    message = verdict.message
+    if verdict.outcome is not exhibit.expected or verdict.reason not in exhibit.reasons:
+        expected = f"{exhibit.expected} ({' or '.join(exhibit.reasons)})"
+        return f"{verdict.outcome} ({verdict.reason}), expected {expected}: {message}"
     if exhibit.gate.startswith("check "):
         return _of_check(exhibit.gate.removeprefix("check "), message, result)
-    decisions = {gate["name"]: gate["decision"] for gate in result.get("gates", [])}
-    if exhibit.kind is Kind.DAMAGE:
+    decisions = {gate.name: gate.decision for gate in result.gates}
+    if exhibit.kind is Kind.HONEST:
+        return _of_proof(exhibit, message, decisions)
+    if exhibit.expected is Outcome.FAILED:
         return _of_harm(exhibit.gate, message, decisions)
-    if exhibit.kind is Kind.INCONCLUSIVE:
-        return "" if exhibit.gate in message else f"{exhibit.gate} is not named: {message}"
-    if decisions.get(exhibit.gate) != Decision.PROVED:
+    return "" if exhibit.gate in message else f"{exhibit.gate} is not named: {message}"
+
+
+def _of_proof(exhibit: Exhibit, message: str, decisions: Mapping[str, Decision]) -> str:
+    if decisions.get(exhibit.gate) is not Decision.PROVED:
         return f"{exhibit.gate} is {decisions.get(exhibit.gate)}, not proved"
     warned = message.partition("; warning")[2]
     if exhibit.warns not in warned or bool(exhibit.warns) != bool(warned):
@@ -115,21 +114,21 @@ def wrong_with(exhibit: Exhibit, verdict: Mapping[str, Any], result: Mapping[str
     return ""
 
 
-def _of_harm(gate: str, message: str, decisions: Mapping[str, str]) -> str:
+def _of_harm(gate: str, message: str, decisions: Mapping[str, Decision]) -> str:
     """The gate that is meant for the damage must be the worst one, which the message names first."""
-    if decisions.get(gate) != Decision.HARM:
-        harmed = [name for name, decision in decisions.items() if decision == Decision.HARM]
+    if decisions.get(gate) is not Decision.HARM:
+        harmed = [name for name, decision in decisions.items() if decision is Decision.HARM]
         return f"{gate} is {decisions.get(gate)}; harm was proved by {', '.join(harmed)}"
     return "" if message.startswith(f"{gate}: ") else f"{gate} is not what the message names first: {message}"
 
 
-def _of_check(name: str, message: str, result: Mapping[str, Any]) -> str:
-    broken = {check["name"]: check.get("message", "") for check in result.get("checks", []) if not check["ok"]}
+def _of_check(name: str, message: str, result: EvaluationResult) -> str:
+    broken = {check.name.value: check.message for check in result.checks if not check.ok}
     if set(broken) != {name}:
         return f"checks broken: {', '.join(broken) or 'none'}; expected {name}"
     return "" if broken[name] and broken[name] in message else f"check {name} is not told: {message}"
 
 
 def refused(exhibit: Exhibit, error: Exception) -> Finding:
-    """An exhibit that could not even be made."""
-    return Finding(exhibit, Outcome.ERROR.value, 0, 0.0, str(error), f"could not be made: {error!r}")
+    """An exhibit that could not be made, or was refused before anything was run."""
+    return Finding(exhibit, REFUSED, 0, 0.0, str(error), f"refused: {error}")

@@ -120,6 +120,7 @@ def just_inside_the_margin(workshop: Workshop) -> Case:
     "p50",
     "The baseline itself, asked to be no slower than itself by a limit of 1.00.",
     Reason.ITEMS_EXHAUSTED,
+    Reason.NOISY_NODE,
     alone=True,
 )
 def identical_but_not_faster(workshop: Workshop) -> Case:

@@ -1,4 +1,4 @@
-"""Writes models and packs to the disk, each once a run."""
+"""Writes models, packs and policies to the disk."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,14 +13,14 @@ from .populations import Items
 
 
 class Workshop:
-    """A folder of models and packs. What has a name is made once; asked again, it is only named."""
+    """A folder of models, packs and policies: what is judged can be looked at, and judged again by hand."""
 
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
 
-    def model(self, name: str, model: onnx.ModelProto | bytes) -> Path:
+    def model(self, name: str, model: onnx.ModelProto | bytes, ending: str = "onnx") -> Path:
         """The model as a file of this name."""
-        file = self.root / "models" / f"{name}.onnx"
+        file = self.root / "models" / f"{name}.{ending}"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(model if isinstance(model, bytes) else model.SerializeToString())
         return file
