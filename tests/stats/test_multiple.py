@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from paritygate.stats.harm import log_harm_path
-from paritygate.stats.multiple import adjusted_harm
+from paritygate.stats.multiple import adjusted_exploratory, adjusted_harm, alpha_of_candidate
 
 
 def plainly(sups: list[float], alpha_fail: float) -> set[int]:
@@ -35,8 +35,50 @@ def test_alone_a_gate_keeps_its_own_value() -> None:
 
 
 def test_wealth_that_is_not_a_number_is_refused() -> None:
-    with pytest.raises(ValueError, match="number 1 is NaN"):
-        adjusted_harm([1.0, math.nan])
+    for adjusted in (adjusted_harm, adjusted_exploratory):
+        with pytest.raises(ValueError, match="number 1 is NaN"):
+            adjusted([1.0, math.nan])
+
+
+def largest_k(log_e: list[float], q: float) -> set[int]:
+    """e-BH as it is told: the k largest e-values, k the largest number with e_(k) >= G/(k q)."""
+    falling = sorted(range(len(log_e)), key=lambda s: -log_e[s])
+    enough = [k for k in range(1, len(log_e) + 1) if math.exp(log_e[falling[k - 1]]) >= len(log_e) / (k * q)]
+    return set(falling[: max(enough, default=0)])
+
+
+@given(st.lists(st.floats(-5, 20), max_size=25), st.sampled_from([0.05, 0.2]))
+def test_the_exploratory_list_is_that_of_e_bh(log_e: list[float], q: float) -> None:
+    named = {int(slice_) for slice_ in np.flatnonzero(adjusted_exploratory(log_e) <= q)}
+    assert named == largest_k(log_e, q)
+
+
+def test_many_suspects_support_each_other() -> None:
+    assert adjusted_exploratory(np.log([40, 1, 25, 50])) == pytest.approx([4 / 80, 1, 4 / 75, 4 / 80])
+    assert adjusted_exploratory([math.log(25)]) == pytest.approx([0.04])
+
+
+def test_of_the_slices_listed_few_are_innocent() -> None:
+    rng, shares = np.random.default_rng(31), []
+    for _ in range(200):
+        innocent = rng.multinomial(32, [0.035, 0.015, 0.95, 0], size=(15, 25))
+        guilty = rng.multinomial(32, [0.13, 0.01, 0.86, 0], size=(5, 25))
+        logs = log_harm_path(np.concatenate((innocent, guilty)), 0.02)[:, -1]
+        listed = adjusted_exploratory(logs) <= 0.1
+        shares.append(listed[:15].sum() / max(1, listed.sum()))
+    assert np.mean(shares) <= 0.1
+
+
+def test_a_line_of_candidates_shares_alpha() -> None:
+    assert [round(100 * alpha_of_candidate(0.05, k), 2) for k in range(1, 6)] == [3.04, 0.76, 0.34, 0.19, 0.12]
+    assert sum(alpha_of_candidate(0.05, k) for k in range(1, 10_000)) == pytest.approx(0.05, rel=1e-3)
+    assert alpha_of_candidate(0.05, 3, saw_verdicts=True) == pytest.approx(alpha_of_candidate(0.05, 3) / 9)
+
+
+@pytest.mark.parametrize(("alpha", "number"), [(0.0, 1), (math.nan, 1), (0.05, 0)])
+def test_an_impossible_candidate_is_refused(alpha: float, number: int) -> None:
+    with pytest.raises(ValueError, match=r"alpha must lie|numbered from 1"):
+        alpha_of_candidate(alpha, number)
 
 
 def test_the_guilty_are_named_and_the_innocent_hardly_ever() -> None:

@@ -130,7 +130,8 @@ def planned_path(batches: npt.ArrayLike, margin: float, bet: FlipBet = GAP_1) ->
     """
     counts = _check(batches, bet.batch, 0)
     parts = [replace(p, edges=p.edges[np.abs(p.edges) <= 3 * margin]) for p in _parts(margin, bet, harm=False)[::2]]
-    return np.stack([_path(part, counts) for part in parts], -1) + _PASS_SHARES[0]
+    paths: Floats = np.stack([_path(part, counts) for part in parts], -1) + _PASS_SHARES[0]
+    return paths
 
 
 def estimate(batches: npt.ArrayLike) -> float | None:
