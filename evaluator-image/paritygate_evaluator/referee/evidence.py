@@ -26,6 +26,8 @@ from .scoring import Scored, Scorer
 
 _CHUNK_SECONDS = 0.05
 _SMALLEST_CHUNK, _LARGEST_CHUNK = 128, 16384
+_CHUNK_BYTES = 32 << 20
+"""Of one model's outputs for a chunk."""
 _WORST = 20
 
 REPEATED = 256
@@ -97,6 +99,7 @@ class Evidence:
     """Told of every chunk of the items as they are: what can only warn."""
     _views: dict[str, View] = field(default_factory=dict)
     _trailing: tuple[tuple[int, ...], ...] | None = None
+    _row_bytes: int = 1024
     _batch: int = 1
     _seconds: float = 0.0
 
@@ -141,9 +144,13 @@ class Evidence:
         return self.cache.hits if self.cache else 0
 
     def ahead(self) -> int:
-        """Items to compute at once, so that a chunk takes a moment whatever the models."""
+        """Items to compute at once, so that a chunk takes a moment and little memory whatever the models."""
         wanted = _CHUNK_SECONDS / self._seconds if self._seconds else _SMALLEST_CHUNK
-        return int(min(max(wanted, _SMALLEST_CHUNK), _LARGEST_CHUNK))
+        return int(min(max(wanted, _SMALLEST_CHUNK), self._largest))
+
+    @property
+    def _largest(self) -> int:
+        return min(_LARGEST_CHUNK, max(_SMALLEST_CHUNK, _CHUNK_BYTES // self._row_bytes))
 
     def read(self, column: Column, indices: Ints) -> npt.NDArray[np.integer]:
         """Values of a column; UNKNOWN where the item is not revealed."""
@@ -173,8 +180,9 @@ class Evidence:
     def prepare(self) -> None:
         """Let both models embed the corpus. Raises ModelFailedError, NotFiniteError."""
         corpus = self.scorer.corpus
-        for start in range(0, len(corpus), _LARGEST_CHUNK):
-            indices = corpus[start : start + _LARGEST_CHUNK]
+        step = _LARGEST_CHUNK // 8  # vectors may be long, and nothing is known of them yet
+        for start in range(0, len(corpus), step):
+            indices = corpus[start : start + step]
             finite = self.scorer.prepare(indices, *self._outputs(indices, None))
             for role, clean in zip(("baseline", "candidate"), finite, strict=True):
                 if not clean.all():
@@ -196,8 +204,8 @@ class Evidence:
     def baseline_confidence(self, indices: Ints) -> npt.NDArray[np.float32]:
         """How sure the baseline is of its answers; NaN where it gives none. Raises ModelFailedError."""
         found = np.full(len(indices), np.nan, np.float32)
-        for start in range(0, len(indices), _LARGEST_CHUNK):
-            chunk = indices[start : start + _LARGEST_CHUNK]
+        for start in range(0, len(indices), _LARGEST_CHUNK // 8):
+            chunk = indices[start : start + _LARGEST_CHUNK // 8]
             outputs = self._baseline(chunk)
             found[start : start + len(chunk)] = self.scorer.score(chunk, outputs, outputs).baseline_confidence
         return found
@@ -253,6 +261,7 @@ class Evidence:
             said = f"outputs of shape {_shapes(shapes[1])} an item, the baseline's are {_shapes(shapes[0])}"
             raise ModelFailedError("candidate", "OutputShape", said)
         self._trailing = shapes[0]
+        self._row_bytes = max(1, sum(array.nbytes for array in baseline) // len(indices))
         return baseline, candidate
 
     def _baseline(self, indices: Ints) -> tuple[Array, ...]:

@@ -58,7 +58,7 @@ def check_packs(packs: Sequence[PlannedPack]) -> Task:
             if ours != theirs:
                 said = f"{what} is {theirs or 'not said'} in {pack.name} and {ours or 'not said'} in {first.name}"
                 raise PlanError("packs", f"{said}: packs that are judged together must agree")
-        _check_crosses(pack)
+        _check_derived(pack)
     return first.task
 
 
@@ -72,8 +72,11 @@ def _derived(column: SliceColumn) -> bool:
     return bool(column.cross) or column.source is not SliceSource.LABELS
 
 
-def _check_crosses(pack: PlannedPack) -> None:
+def _check_derived(pack: PlannedPack) -> None:
     for column in pack.derived:
+        if column.source is SliceSource.BASELINE_CONFIDENCE and pack.scores is None:
+            said = f"{pack.name}: slices ({column.column}) needs to know what the model's numbers are: write scores:"
+            raise PlanError("packs", f"{said} Probabilities or Logits into the pack")
         unknown = [name for name in column.cross if name not in pack.slices]
         if unknown:
             known = ", ".join(pack.slices) or "none"
