@@ -13,7 +13,6 @@ from paritygate.stats.bounded import (
     BoundedState,
     advance,
     advance_harm,
-    bet_path,
     count_batches,
     estimate,
     interval,
@@ -66,7 +65,6 @@ def test_two_batches_by_hand() -> None:
     batches = [[[-4096, 1], [0, 6], [8192, 1]], EQUAL]
     h1, h2 = 0.001 - 0.0002, (0.3125 + 0.2) / 208 - 0.0002
     bets = [0.02 / (h + math.sqrt(h * h + 0.0004 * 0.9999)) for h in (h1, h2)]
-    assert bet_path(batches, MARGIN) == pytest.approx(bets, rel=1e-12)
     first = math.log(1 + bets[0] * 0.26) + 6 * math.log(1 + bets[0] * 0.01) + math.log(1 - bets[0] * 0.49)
     state = advance(START, batches, MARGIN)
     assert state.log_e == pytest.approx(first + 8 * math.log(1 + bets[1] * 0.01), rel=1e-12)
@@ -123,8 +121,8 @@ def test_cutting_a_run_into_pieces_changes_no_bit(units: list[int], cuts: list[i
 def test_a_later_outcome_never_changes_an_earlier_bet(units: list[int], data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(units) - 1))
     changed = [*units[:at], data.draw(st.integers(-SCALE, SCALE)), *units[at + 1 :]]
-    bets = [bet_path(count_batches(run), MARGIN)[: at // 8 + 1] for run in (units, changed)]
-    assert (bets[0] == bets[1]).all()
+    wealth = [log_wealth_path(run, MARGIN)[: at // 8] for run in (units, changed)]
+    assert (wealth[0] == wealth[1]).all()
 
 
 @given(runs, st.floats(1e-6, 0.999), st.floats(1e-4, 0.999))
@@ -169,7 +167,6 @@ def test_an_impossible_margin_is_refused(margin: float) -> None:
     for judge in (
         lambda: advance(START, [EQUAL], margin),
         lambda: advance_harm(HARM_START, [EQUAL], margin),
-        lambda: bet_path([EQUAL], margin),
         lambda: log_wealth_path([0], margin),
         lambda: log_harm_path([0], margin),
     ):

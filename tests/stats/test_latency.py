@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from paritygate.stats import latency
-from paritygate.stats.latency import Control, aa_check, block_order, dither, looks, profile
+from paritygate.stats.latency import block_order, dither, looks, profile
 from paritygate.stats.wealth import pass_threshold
 
 SEED = hashlib.sha256(b"one comparison").digest()
@@ -134,37 +134,6 @@ def test_dither_breaks_the_ties_of_a_ticking_timer_and_repeats() -> None:
     assert (dither(coarse[:10], 0.5, SEED, "baseline") == fine[:10]).all()
     assert (dither(coarse, 0.5, SEED, "candidate") != fine).any()
     assert (dither(coarse, 0.0, SEED, "baseline") == coarse).all()
-
-
-def test_a_quiet_a_noisy_and_a_biased_control() -> None:
-    rng = np.random.default_rng(12)
-    quiet = aa_check(*blocks(rng, 600), 0.5, 1.0, alpha=0.05)
-    assert quiet.control is Control.QUIET
-    assert quiet.blocks == 600
-    assert quiet.ratio == pytest.approx(1, abs=0.03)
-    assert aa_check(*blocks(rng, 60), 0.95, 1.1, alpha=0.05).control is Control.NOISY
-    biased = aa_check(*blocks(rng, 600, ratio=1.2), 0.5, 1.3, alpha=0.05)
-    assert biased.control is Control.BIASED
-    assert biased.log_harm[0] > biased.log_harm[1]
-
-
-@pytest.mark.parametrize(("slower", "bias"), [(1.0, False), (1.018, False), (1.02, True), (1.06, True)])
-def test_bias_is_what_one_of_two_directions_proves(slower: float, bias: bool) -> None:
-    result = aa_check(*blocks(np.random.default_rng(14), 300, ratio=slower), 0.5, 1.1, alpha=0.05)
-    assert (result.control is Control.BIASED) == (max(result.log_harm) >= math.log(40)) == bias
-
-
-def test_bursts_are_thinned_and_independent_blocks_are_not() -> None:
-    rng = np.random.default_rng(13)
-    first, second = blocks(rng, 600)
-    assert latency.thinning_stride(first, second, 0.95) == 1
-    burst = np.repeat(rng.random(120) < 0.15, 5)[:, None]
-    stride = latency.thinning_stride(np.where(burst, 2 * first, first), np.where(burst, 2 * second, second), 0.9)
-    assert stride is not None
-    assert 3 <= stride <= 6
-    endless = np.linspace(1, 2, 600)[:, None] * np.ones(2)
-    assert latency.thinning_stride(endless, endless, 0.5) is None
-    assert latency.thinning_stride(first[:20], second[:20], 0.5) is None
 
 
 GOOD = np.ones((3, 2))

@@ -15,7 +15,6 @@ from paritygate.stats.locked import (
     advance,
     advance_harm,
     allowed_loss,
-    bet_path,
     log_harm_path,
     log_wealth_path,
 )
@@ -50,13 +49,12 @@ def test_the_allowed_loss_is_exact_in_decimals(population: int, margin: float, e
 
 def test_the_first_bet_is_that_of_flip_and_the_next_follows_what_the_rest_must_lose() -> None:
     batches = [CLEAN, [1, 2, 5, 0], CLEAN]
-    bets = bet_path(batches, 1000, MARGIN)
     rest = [10 / 1000, 10 / 992, (10 + 1) / 984]
     rates = [4 / 200, 4 / 208, 7 / 216]
-    assert bets == pytest.approx(flip.growth_optimal_bet(rates, rest), rel=1e-12)
-    wealth = (1 + bets[0] * rest[0]) ** 8
-    wealth *= (1 - bets[1] * (1 - rest[1])) * (1 + bets[1] * (1 + rest[1])) ** 2 * (1 + bets[1] * rest[1]) ** 5
-    assert log_wealth_path(batches, 1000, MARGIN)[1] == pytest.approx(math.log(wealth), rel=1e-12)
+    bets = flip.growth_optimal_bet(rates, rest)
+    gains = [(1 + bet * m) ** 8 for bet, m in zip(bets, rest, strict=True)]
+    gains[1] = (1 - bets[1] * (1 - rest[1])) * (1 + bets[1] * (1 + rest[1])) ** 2 * (1 + bets[1] * rest[1]) ** 5
+    assert log_wealth_path(batches, 1000, MARGIN) == pytest.approx(np.cumsum(np.log(gains)), rel=1e-12)
 
 
 def test_harm_by_hand() -> None:
@@ -74,7 +72,6 @@ def test_harm_by_hand() -> None:
 def test_a_pass_is_certain_when_even_the_loss_of_all_the_rest_is_allowed() -> None:
     # 32 items, margin 50 %: 16 net losses fail. With 8 won, only the loss of all 24 others fails.
     batches = [WON, [7, 0, 1, 0], LOST, LOST]
-    assert bet_path(batches, 32, 0.5)[1] == 0
     path = log_wealth_path(batches, 32, 0.5)
     assert path[0] < path[1] == path[3] == math.inf
     state = advance(START, batches, 32, 0.5)
@@ -88,7 +85,8 @@ def test_a_failure_is_certain_when_even_winning_all_the_rest_does_not_help() -> 
 
 
 def test_a_loss_beyond_the_allowed_must_be_won_back_before_a_bet_is_placed() -> None:
-    assert (bet_path([LOST, CLEAN, WON, CLEAN], 200, MARGIN) > 0).tolist() == [True, False, False, True]
+    gains = np.diff(log_wealth_path([LOST, CLEAN, WON, CLEAN], 200, MARGIN), prepend=0)
+    assert (gains != 0).tolist() == [True, False, False, True]
 
 
 @given(items, st.floats(0.005, 0.6))
@@ -162,8 +160,8 @@ def test_cutting_a_run_into_pieces_changes_no_bit(
 def test_a_later_outcome_never_changes_an_earlier_bet(outcomes: list[tuple[int, ...]], data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(outcomes) - 1))
     changed = [*outcomes[:at], data.draw(items.map(lambda o: o[0])), *outcomes[at + 1 :]]
-    bets = [bet_path(cut(run), 150, MARGIN)[: at // 8 + 1] for run in (outcomes, changed)]
-    assert (bets[0] == bets[1]).all()
+    wealth = [log_wealth_path(cut(run), 150, MARGIN)[: at // 8] for run in (outcomes, changed)]
+    assert (wealth[0] == wealth[1]).all()
 
 
 def test_a_failure_shown_by_the_full_set_follows_a_pass_that_came_too_early() -> None:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from .flip import FlipBet, predicted_bets
 from .harm import SHARES
 from .interval import least_rejected, smallest_latched
-from .wealth import Floats, Ints, Wealth, check_fraction, check_sizes, log_gains, log_mean_exp, pass_threshold
+from .wealth import Floats, Ints, Mixture, Wealth, check_fraction, check_sizes, log_gains, log_mean_exp, pass_threshold
 
 SCALE = 16384
 """Units in a loss of 1; a power of two, so that recording and squaring are exact."""
@@ -43,14 +43,8 @@ class BoundedState(Wealth):
     squares: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class BoundedHarmState(Wealth):
-    """The mirror process between two looks. Start one with `BoundedHarmState(harm_threshold(gates))`.
-
-    `logs` are the log wealths of the 24 bets, one running sum each.
-    """
-
-    logs: tuple[float, ...] = (0.0,) * SHARES.size
+BoundedHarmState = Mixture
+"""The mirror process between two looks. Start one with `BoundedHarmState(harm_threshold(gates))`."""
 
 
 def to_units(losses: npt.ArrayLike) -> Ints:
@@ -94,13 +88,6 @@ def log_harm_path(units: npt.ArrayLike, margin: float, batch: int = BOUNDED_1.ba
     return log_mean_exp(np.cumsum(_harm_gains(losses, counts, margin), axis=-2))
 
 
-def bet_path(batches: Batches, margin: float, bet: FlipBet = BOUNDED_1, state: BoundedState | None = None) -> Floats:
-    """The bet (k,) placed on each of `batches`, in order, resuming after `state`. Raises ValueError as `advance`."""
-    check_fraction("margin", margin)
-    losses, counts = _expand(batches, bet.batch, state.items if state else 0)
-    return _bets(losses, counts, margin, bet, state)
-
-
 def advance(state: BoundedState, batches: Batches, margin: float, bet: FlipBet = BOUNDED_1) -> BoundedState:
     """The process after `batches` more; cutting a run into several calls changes no bit of the result.
 
@@ -124,12 +111,7 @@ def advance_harm(
     """
     check_fraction("margin", margin)
     losses, counts = _expand(batches, batch, state.items)
-    gains = _harm_gains(losses, counts, margin)
-    logs = np.cumsum(np.concatenate((np.array([state.logs]), gains)), axis=0)[1:]
-    if not len(logs):
-        return state
-    moved = state.after(log_mean_exp(logs), state.items + np.cumsum(counts.sum(-1)))
-    return replace(moved, logs=tuple(logs[-1].tolist()))
+    return state.mixed(_harm_gains(losses, counts, margin), counts.sum(-1))
 
 
 def estimate(batches: Batches) -> float | None:
@@ -226,12 +208,9 @@ def _check_pairs(batches: Batches) -> tuple[Ints, Ints]:
 
 
 def _gains(losses: Floats, counts: Ints, margin: npt.ArrayLike, bet: FlipBet, state: BoundedState | None) -> Floats:
-    return log_gains(losses, counts, margin, _bets(losses, counts, margin, bet, state))
-
-
-def _bets(losses: Floats, counts: Ints, margin: npt.ArrayLike, bet: FlipBet, state: BoundedState | None) -> Floats:
     before = (state.items, state.squares * UNIT**2) if state else (0, 0.0)
-    return predicted_bets(counts.sum(-1), (losses * losses).sum(-1), margin, bet, before)
+    stakes = predicted_bets(counts.sum(-1), (losses * losses).sum(-1), margin, bet, before)
+    return log_gains(losses, counts, margin, stakes)
 
 
 def _harm_gains(losses: Floats, counts: Ints, margin: float) -> Floats:

@@ -22,22 +22,21 @@ import numpy.typing as npt
 from .bounded import SCALE, UNIT
 from .flip import FlipBet, growth_optimal_bet
 from .harm import SHARES
-from .wealth import Floats, Ints, Wealth, check_fraction, log_mean_exp
+from .wealth import Floats, Ints, Mixture, check_fraction, log_mean_exp
 
 CLUSTER_1 = FlipBet(c=50, v0=0.01, batch=1)
 """The bet of a policy that says nothing else: `c` counts clusters, `v0` is of (sum_j d_j / largest)^2."""
 
 
 @dataclass(frozen=True, slots=True)
-class ClusterState(Wealth):
+class ClusterState(Mixture):
     """The process between two clusters, in either direction. Start one with `ClusterState(pass_threshold(alpha))`, or
-    with `harm_threshold(gates)` for harm. `items` counts CLUSTERS, `members` their items; `squares` sums units^2;
-    `logs` are the log wealths of the mixture.
+    with `harm_threshold(gates)` for harm. `items` counts CLUSTERS, `members` their items; `squares` sums units^2.
+    Only harm is a mixture.
     """
 
     members: int = 0
     squares: int = 0
-    logs: tuple[float, ...] = ()
 
 
 def log_wealth_path(
@@ -65,13 +64,9 @@ def advance(
     or a summed loss beyond its number of items.
     """
     table = _check(clusters, margin, largest)
-    if not table.size:
-        return state
     ones = np.ones(len(table), np.int64)
     if harm:
-        start = np.array([state.logs or (0.0,) * SHARES.size])
-        logs = np.cumsum(np.concatenate((start, _harm_gains(table, margin, largest))), axis=0)[1:]
-        return replace(state.after(log_mean_exp(logs), state.items + np.cumsum(ones)), logs=tuple(logs[-1].tolist()))
+        return state.mixed(_harm_gains(table, margin, largest), ones)
     moved = state.gained(_gains(table, margin, largest, bet, state), ones)
     units, members = table[:, 0], int(table[:, 1].sum())
     return replace(moved, members=state.members + members, squares=state.squares + int(units @ units))

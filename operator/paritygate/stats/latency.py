@@ -11,15 +11,13 @@ The profile is our own construction; betting as in `flip`; quantiles by betting:
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import StrEnum
 from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 
 from .order import coins, uniforms
-from .wealth import Floats, Ints, check_fraction, harm_threshold, log_mean_exp, pass_threshold
+from .wealth import Floats, Ints, check_fraction, log_mean_exp, pass_threshold
 
 # Few bets, each with weight to spare: 10 to 30 % fewer blocks at p95 and p99 than the 52 of a finer grid, as many at
 # p50 (simulated). The last two bet on the level alone and ruin every tau far from the quantile.
@@ -168,62 +166,3 @@ def _bound(rejected: Callable[[float], bool]) -> float:
         middle = math.sqrt(low * high)
         low, high = (low, middle) if rejected(middle) else (middle, high)
     return high
-
-
-class Control(StrEnum):
-    """What an A/A control says about the node and the harness."""
-
-    QUIET = "Quiet"
-    NOISY = "Noisy"
-    BIASED = "Biased"
-
-
-@dataclass(frozen=True, slots=True)
-class ControlResult:
-    """Outcome of `aa_check`: largest log wealth of each direction over the looks, and the estimated ratio."""
-
-    control: Control
-    log_e: tuple[float, float]
-    log_harm: tuple[float, float]
-    ratio: float
-    blocks: int
-
-
-def aa_check(
-    first: npt.ArrayLike, second: npt.ArrayLike, p: float, r: float, *, alpha: float, alpha_fail: float = 0.05
-) -> ControlResult:
-    """A/A control on blocks (n, 2) of the baseline in BOTH places, before the candidate is timed.
-
-    Biased: either place is proved slower than the other (r = 1, both directions share alpha_fail): the harness is
-    wrong. Quiet: both directions pass at max(r, 1.05) within these blocks. Noisy: neither, so a real gate could not
-    tell either. Errors as `log_e`; needs at least one block.
-    """
-    a, b = _check_blocks("first", first), _check_blocks("second", second)
-    wide, ways = max(r, 1.05), ((a, b), (b, a))
-    at = looks(len(a))
-    gains = tuple(max(log_e(x[:n], y[:n], p, wide) for n in at) for x, y in ways)
-    harms = tuple(max(log_harm(x[:n], y[:n], p, 1.0) for n in at) for x, y in ways)
-    control = Control.NOISY
-    if max(harms) >= harm_threshold(2, alpha_fail):
-        control = Control.BIASED
-    elif min(gains) >= pass_threshold(alpha):
-        control = Control.QUIET
-    return ControlResult(control, (gains[0], gains[1]), (harms[0], harms[1]), ratio_estimate(a, b, p), len(a))
-
-
-def thinning_stride(first: npt.ArrayLike, second: npt.ArrayLike, p: float, limit: float = 0.1) -> int | None:
-    """Keep every how-many-th block, so that the share of times above the quantile is hardly autocorrelated.
-
-    The smallest stride whose lag-1 correlation is below `limit`, chosen on the A/A blocks (n, 2); None if no stride
-    that leaves 30 blocks achieves it: the node's noise comes in bursts longer than the run.
-    """
-    times = np.concatenate((_check_blocks("first", first), _check_blocks("second", second)), axis=1)
-    if len(times) < 30:
-        return None
-    share = (times > np.quantile(times, p, method="inverted_cdf")).mean(1)
-    for stride in range(1, len(share) // 30 + 1):
-        kept = share[::stride] - share[::stride].mean()
-        spread = float(kept @ kept)
-        if spread == 0 or float(kept[1:] @ kept[:-1]) < limit * spread:
-            return stride
-    return None

@@ -74,6 +74,24 @@ class Wealth:
         return self.after(np.cumsum(np.concatenate(([self.log_e], gains)))[1:], self.items + np.cumsum(sizes))
 
 
+@dataclass(frozen=True, slots=True)
+class Mixture(Wealth):
+    """An e-process that is the equal mixture of fixed bets; `logs` are their log wealths, () before the first item."""
+
+    logs: tuple[float, ...] = ()
+
+    def mixed(self, gains: Floats, sizes: Ints, certain: npt.ArrayLike = False) -> Self:
+        """The same process after batches of `sizes` (k,) items that gained each bet `gains` (k, bets) log wealth.
+
+        Wealth is infinite where the null is `certain` (k,) to be false.
+        """
+        if not len(gains):
+            return self
+        logs = np.cumsum(np.concatenate((np.array([self.logs or (0.0,) * gains.shape[-1]]), gains)), axis=0)[1:]
+        moved = self.after(np.where(certain, np.inf, log_mean_exp(logs)), self.items + np.cumsum(sizes))
+        return replace(moved, logs=tuple(logs[-1].tolist()))
+
+
 def check_fraction(name: str, value: float) -> float:
     """Return `value` if it lies strictly between 0 and 1, else raise ValueError (NaN included)."""
     if not 0 < value < 1:
