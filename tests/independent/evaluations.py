@@ -27,6 +27,7 @@ from paritygate.api import (
     Technique,
 )
 from paritygate.judge import (
+    BOTH_RIGHT,
     LOST,
     UNKNOWN,
     ControlTally,
@@ -83,7 +84,8 @@ class Behaviour:
     """What two models do on each item, as shares: drawn anew for every gate.
 
     `stop`: the share of a gate's items that are evaluated. `turn`: the share after which every item is LOST. `power`:
-    what is said to have been planned. `figures`: the values of both models for a gate that has one figure a model.
+    what is said to have been planned. `unfair`: the first of two groups loses nothing. `figures`: the values of both
+    models for a gate that has one figure a model.
     """
 
     items: int = 400
@@ -96,6 +98,7 @@ class Behaviour:
     stop: float = 1.0
     turn: float = 1.0
     power: float = 0.9
+    unfair: bool = False
     slowdown: float = 1.0
     blocks: int = 0
     control_blocks: int = 0
@@ -183,6 +186,8 @@ def evaluate(
             continue
         tally = ItemTally(gate, plan, hard_gates(gates))
         values = _values(gate.column.kind, how, len(gate.sequence), draw)
+        if how.unfair and gate.marks is not None:
+            values[gate.marks == 0] = BOTH_RIGHT
         values[int(how.turn * len(values)) :] = LOST
         values[int(how.stop * len(values)) :] = UNKNOWN
         tally.count(lambda indices, values=values: values[indices])

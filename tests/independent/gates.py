@@ -3,11 +3,11 @@
 import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
-from . import bets, logs, times
+from . import bets, gaps, logs, times
 
 Json = dict[str, Any]
 UNIT, BATCH, BOUNDED_PRIOR, LEAST_POWER = 16384, 8, 0.001, 0.5
@@ -94,6 +94,8 @@ def judge(plan: Json, claim: Json, gate: Json, level: Level, blocks: str) -> Jud
         return _bounded(claim, gate, level)
     if metric in RATIOS:
         return _ratio(claim, gate, level)
+    if metric == "FairnessGap":
+        return _gap(claim, gate, level)
     if metric == "MustPass":
         return _must_pass(claim, gate)
     if metric == "LatencyRatio":
@@ -164,6 +166,28 @@ def _ratio(claim: Json, gate: Json, level: Level) -> Judged:
     sums = [sum(count * row[k] for one in batches for count, row in zip(one, rows, strict=True)) for k in range(4)]
     lost = sums[0] / sums[1] - sums[2] / sums[3] if sums[1] and sums[3] else None
     return _latched(claim, gate, level, batch, proof, harm, lost)
+
+
+def _gap(claim: Json, gate: Json, level: Level) -> Judged:
+    """A pass needs both signs, each closed at a time of its own; harm needs one, and they share its error."""
+    batch, margin = _said(gate, "b"), float(claim["margin"])
+    batches = [(one[:4], one[4:]) for one in logs.cells(gate["batchLog"], gate["n"], batch)]
+    proof, harm = (gaps.signs(batches, margin, harmful) for harmful in (False, True))
+    judged = _latched(
+        claim,
+        gate,
+        level,
+        batch,
+        [min(signs) for signs in proof],
+        [max(signs) - math.log(2) for signs in harm],
+        gaps.growth(batches),
+    )
+    ends = [min(batch * (k + 1), gate["n"]) for k in range(len(proof))]
+    closed = [next((n for n, one in zip(ends, proof, strict=True) if one[k] >= level.proof), None) for k in (0, 1)]
+    pass_at = None if None in closed else max(n for n in closed if n is not None)
+    if not batches:
+        judged = replace(judged, log_e_harm=-math.log(2))
+    return replace(judged, pass_at=pass_at, decision=_decision(claim, gate, pass_at, judged.harm_at))
 
 
 def _latency(claim: Json, gate: Json, level: Level, blocks: str) -> Judged:
