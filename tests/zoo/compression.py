@@ -13,7 +13,6 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_dynamic, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from onnxruntime.transformers.float16 import convert_float_to_float16
-from sklearn.cluster import MiniBatchKMeans
 
 from .networks import Array, Floats, Network, Stored
 
@@ -108,12 +107,11 @@ def pruned(network: Network, share: float) -> Network:
 
 
 def clustered(network: Network, values: int) -> Network:
-    """Each matrix holds `values` different weights: a byte an entry says which, a table holds them."""
+    """Each matrix holds at most 256 `values`: a byte an entry says which, a table holds them."""
 
     def stored(name: str, matrix: Floats) -> Stored:
-        found = MiniBatchKMeans(values, random_state=0, n_init=1, batch_size=4096).fit(matrix.reshape(-1, 1))
-        table = found.cluster_centers_[:, 0].astype(np.float32)
-        places = found.labels_.astype(np.uint8).reshape(matrix.shape)
+        table = _centres(matrix.ravel(), values)
+        places = _nearest(table, matrix).astype(np.uint8)
         kept = [numpy_helper.from_array(table, f"{name}.table"), numpy_helper.from_array(places, f"{name}.places")]
         return kept, [
             helper.make_node("Cast", [f"{name}.places"], [f"{name}.wide"], to=TensorProto.INT32),
@@ -121,6 +119,20 @@ def clustered(network: Network, values: int) -> Network:
         ]
 
     return replace(network, storage=stored)
+
+
+def _centres(weights: Floats, count: int) -> Floats:
+    """Lloyd's k-means in one dimension, from quantiles."""
+    table = np.quantile(weights, (np.arange(count) + 0.5) / count)
+    for _ in range(20):
+        places = _nearest(table, weights)
+        sums, sizes = (np.bincount(places, by, count) for by in (weights, None))
+        table = np.where(sizes > 0, sums / np.maximum(sizes, 1), table)
+    return table.astype(np.float32)
+
+
+def _nearest(table: Floats, weights: Floats) -> npt.NDArray[np.int64]:
+    return np.searchsorted((table[1:] + table[:-1]) / 2, weights)
 
 
 class _Calibration(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types

@@ -36,7 +36,9 @@ def swapped_classes(workshop: Workshop) -> Case:
     network = training.digits()
     order = [0, 1, 2, 5, 4, 3, 6, 7, 8, 9]
     matrix, bias = network.layers[-1]
-    return _judged(workshop, "swapped", network.with_layer(-1, matrix[:, order], bias[order]), Technique.OTHER)
+    model = workshop.model("swapped", network.with_layer(-1, matrix[:, order], bias[order]).proto())
+    gates = ({"name": "harmful-flips", "metric": "HarmfulFlipRate", "margin": "0.5"},)
+    return Case(stock.digits_model(workshop), model, (stock.plain_digits_pack(workshop),), gates, Technique.OTHER)
 
 
 @damage("critical-3/3", "A bias was rounded away: class 3, declared critical, has a margin of its own and loses more.")
@@ -64,7 +66,7 @@ def calibrated_on_one_scanner(workshop: Workshop) -> Case:
         stock.digits_model(workshop),
         workshop.model("calibrated-on-a", model),
         (stock.digits_pack(workshop),),
-        (),
+        (stock.BY_INPUT_RANGE_SOFT,),
         Technique.INT8_STATIC,
     )
 

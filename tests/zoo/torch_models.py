@@ -83,7 +83,7 @@ def _case(workshop: Workshop, name: str, candidate: nn.Module) -> Case:
         workshop.model("digits-torch", exported(Layers(training.digits())), "pt2"),
         workshop.model(name, exported(candidate), "pt2"),
         (stock.digits_pack(workshop),),
-        (),
+        (stock.BY_INPUT_RANGE_SOFT,),
         Technique.INT8_STATIC,
         runtime="torch",
     )

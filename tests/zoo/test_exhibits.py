@@ -1,0 +1,45 @@
+"""A few exhibits of each kind, judged as `make zoo` judges them all."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from .collection import exhibits
+from .entry import Kind
+from .judging import judge
+from .workshop import Workshop
+
+EXHIBITS = {exhibit.name: exhibit for exhibit in exhibits()}
+
+QUICK = (
+    "truncated-file",
+    "label-error-added",
+    "overconfident-head",
+    "fp16",
+    "regression-int8",
+    "too-few-items",
+)
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_an_exhibit_comes_out_as_it_must(name: str, tmp_path: Path) -> None:
+    workshop, exhibit = Workshop(tmp_path), EXHIBITS[name]
+    assert judge(exhibit, exhibit.make(workshop), workshop).wrong == ""
+
+
+def test_the_quick_ones_are_of_every_kind() -> None:
+    assert Counter(EXHIBITS[name].kind for name in QUICK) == {Kind.DAMAGE: 3, Kind.HONEST: 2, Kind.INCONCLUSIVE: 1}
+
+
+def test_the_zoo_shows_enough_of_every_kind() -> None:
+    kinds = Counter(exhibit.kind for exhibit in exhibits())
+    assert kinds[Kind.DAMAGE] >= 15
+    assert kinds[Kind.HONEST] >= 8
+    assert kinds[Kind.INCONCLUSIVE] >= 3
+    assert len(EXHIBITS) == len(exhibits())
+
+
+def test_every_damage_has_a_gate_of_its_own_kind() -> None:
+    gates = [exhibit.gate for exhibit in exhibits() if exhibit.kind is Kind.DAMAGE]
+    assert len(set(gates)) >= 15
