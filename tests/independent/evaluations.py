@@ -144,8 +144,8 @@ def _gate(one: Claim, part: Slice | None, count: int, power: float, marks: np.nd
 
 
 def _times(blocks: int, slowdown: float, draw: np.random.Generator) -> np.ndarray:
-    """Blocks in ns, of a clock so fine that no two times are one."""
-    times = draw.lognormal(0, 0.05, (blocks, 4)) * 50_000_000
+    """Blocks in ns: calls so short that many times are one."""
+    times = draw.lognormal(0, 0.05, (blocks, 4)) * 3000
     times[:, 2:] *= slowdown
     return times.astype(np.int64)
 
@@ -158,7 +158,7 @@ def _unlike_items(gate: Gate, plan: EvaluationPlan, hard: int, how: Behaviour, b
     if evidence is Evidence.FIGURE:
         return figure_record(gate, (*values, values[1] - values[0], {}))
     tally = LatencyTally(gate, plan, hard)
-    tally.add(blocks, last=True)
+    tally.add(blocks, last=len(blocks) == plan.latency_blocks)
     return tally.record()
 
 
@@ -177,7 +177,7 @@ def evaluate(
     control = None
     if how.control_blocks:
         aa = ControlTally(plan)
-        aa.add(again, last=True)
+        aa.add(again, last=how.control_blocks == plan.latency_blocks)
         control = aa.record()
     tallies, records = [], []
     for gate in gates:

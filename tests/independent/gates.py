@@ -1,9 +1,12 @@
 """One gate of a record, judged again: from the claim and the counts to latches and a decision."""
 
+import hashlib
+import json
 import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -23,6 +26,7 @@ BOUNDED = (
     "LogLoss",
 )
 RATIOS = ("Precision", "FBeta", "Jaccard")
+DECIMALS = ("margin", "limit", "quantile", "beta", "cap", "confidence")
 WEIGHTS = ("SizeRatio", "PeakMemoryRatio")
 FIGURES = (
     "LoadTimeRatio",
@@ -83,6 +87,35 @@ def level_of(plan: Json, result: Json) -> Level:
     return Level(alpha, float(plan["alphaFail"]), max(1, count))
 
 
+def canonical(value: object) -> bytes:
+    """Sorted, blank-free UTF-8 JSON."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def seed_of(plan: Json) -> bytes:
+    """What everything is drawn from by lot: a hash of what is compared, numbers in one spelling."""
+
+    def plain(text: str) -> str:
+        return format(Decimal(text).normalize(), "f")
+
+    return hashlib.sha256(
+        canonical(
+            {
+                **{who: plan[who].get("digest", plan[who]["uri"]) for who in ("baseline", "candidate")},
+                "packs": [
+                    [pack[part].get("digest", pack[part]["uri"]) for part in ("inputs", "labels")]
+                    for pack in plan["packs"]
+                ],
+                "claims": [
+                    {key: plain(value) if key in DECIMALS else value for key, value in claim.items()}
+                    for claim in plan["claims"]
+                ],
+                "alpha": plain(plan["alpha"]),
+            }
+        )
+    ).digest()
+
+
 def judge(plan: Json, claim: Json, gate: Json, level: Level, blocks: str) -> Judged:
     """The gate's counts, judged again; `blocks` are the times of the record."""
     metric = claim["metric"]
@@ -99,7 +132,7 @@ def judge(plan: Json, claim: Json, gate: Json, level: Level, blocks: str) -> Jud
     if metric == "MustPass":
         return _must_pass(claim, gate)
     if metric == "LatencyRatio":
-        return _latency(claim, gate, level, blocks)
+        return _latency(plan, claim, gate, level, blocks)
     if metric in WEIGHTS:
         return _weight(claim, gate)
     if metric in FIGURES:
@@ -190,10 +223,9 @@ def _gap(claim: Json, gate: Json, level: Level) -> Judged:
     return replace(judged, pass_at=pass_at, decision=_decision(claim, gate, pass_at, judged.harm_at))
 
 
-def _latency(claim: Json, gate: Json, level: Level, blocks: str) -> Judged:
-    measured = times.decode(blocks)
-    quantile, limit = float(claim["quantile"]), float(claim["limit"])
-    sides = [list(times.path(measured, quantile, limit, sign)) for sign in (1, -1)]
+def _latency(plan: Json, claim: Json, gate: Json, level: Level, blocks: str) -> Judged:
+    ratio = times.Ratio(float(claim["quantile"]), float(claim["limit"]), plan["latencyBlocks"], seed_of(plan))
+    sides = [list(ratio.path(times.decode(blocks), sign)) for sign in (1, -1)]
     pass_at, harm_at = times.latch(sides[0], level.proof), times.latch(sides[1], level.harm)
     return Judged(
         name=gate["name"],
@@ -269,6 +301,8 @@ def _must_pass(claim: Json, gate: Json) -> Judged:
 
 def _weight(claim: Json, gate: Json) -> Judged:
     """One figure a model, their ratio against the limit: exactly."""
+    if "candidateValue" not in gate:
+        return Judged(gate["name"], claim["enforcement"] == "Hard", "Open")
     ratio = Fraction(gate["candidateValue"]) / Fraction(gate["baselineValue"])
     decision = "Proved" if ratio <= Fraction(claim["limit"]) else "Harm"
     return Judged(gate["name"], claim["enforcement"] == "Hard", decision, estimate=float(ratio))
@@ -276,6 +310,8 @@ def _weight(claim: Json, gate: Json) -> Judged:
 
 def _figure(claim: Json, gate: Json) -> Judged:
     """A figure that only warns: it is what the referee says it is."""
+    if "estimate" not in gate:
+        return Judged(gate["name"], claim["enforcement"] == "Hard", "Open")
     bound = float(claim.get("limit") or claim["margin"])
     decision = "Proved" if gate["estimate"] <= bound else "Harm"
     return Judged(gate["name"], claim["enforcement"] == "Hard", decision, estimate=gate["estimate"])

@@ -5,12 +5,11 @@ every gate's log wealth, latches and decision, the culprits, and the verdict wit
 """
 
 import hashlib
-import json
 import math
 from dataclasses import dataclass
 
 from . import times
-from .gates import BOUNDED, RATES, RATIOS, Json, Judged, Level, judge, level_of
+from .gates import BOUNDED, RATES, RATIOS, Json, Judged, Level, canonical, judge, level_of, seed_of
 
 CHECKS = {"Loadable", "Interface", "Finite", "OutputShape", "Provider", "Deterministic"}
 ANSWERS = {"Accuracy", "Recall", *RATES, *BOUNDED, *RATIOS}
@@ -28,10 +27,9 @@ class Again:
     reason: str
 
 
-def digest(value: object) -> str:
-    """sha256 of sorted, blank-free UTF-8 JSON."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+def digest(plan: Json) -> str:
+    """The input digest."""
+    return "sha256:" + hashlib.sha256(canonical(plan)).hexdigest()
 
 
 def recompute(plan: Json, result: Json) -> Again:
@@ -51,10 +49,8 @@ def _control(plan: Json, result: Json, level: Level) -> str | None:
         return None
     claims = [claim for claim in plan["claims"] if claim["metric"] == "LatencyRatio"]
     strictest = min(claims, key=lambda claim: (float(claim["limit"]), -float(claim["quantile"])))
-    blocks = times.decode(result["controlBlocks"])
-    return times.control_state(
-        blocks, float(strictest["quantile"]), float(strictest["limit"]), level.alpha, level.alpha_fail
-    )
+    ratio = times.Ratio(float(strictest["quantile"]), float(strictest["limit"]), plan["latencyBlocks"], seed_of(plan))
+    return times.control_state(times.decode(result["controlBlocks"]), ratio, level.alpha, level.alpha_fail)
 
 
 def _culprits(gates: list[Judged], alpha_fail: float) -> list[tuple[str, float]]:

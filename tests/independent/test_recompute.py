@@ -221,7 +221,7 @@ def test_gaps_of_any_size_are_judged_twice_alike(plan, how, unfair, seed):
     judged_again(plan, evaluate(plan, replace(how, unfair=unfair), seed))
 
 
-TIMED = a_plan([ACCURACY, LATENCY])
+TIMED = a_plan([ACCURACY, LATENCY], latencyBlocks=120)
 QUIET = replace(EQUAL, blocks=120, control_blocks=120)
 
 

@@ -1,11 +1,10 @@
-"""Latency ratios and the A/A control, section 9: a profile over every guess of the baseline's quantile.
-
-Times without ties need no dither; with ties the record's draw by lot would have to be repeated, which is not done here.
-"""
+"""Latency ratios and the A/A control, section 9: a profile over every guess of the baseline's quantile."""
 
 import base64
+import hashlib
 import math
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 # Fewer bets than the document has, on purpose: the 17 that the latency process says it bets.
 SIZES, HEDGES, ALONE = (0.2, 0.4, 0.9), (0.0, 0.15, -0.15, 0.7, -0.8), (5.0, -0.9)
 CORNER, FIRST_LOOK = 0.01, 50
+NAMES = ("baseline", "candidate")
 
 
 def decode(text: str) -> np.ndarray:
@@ -20,13 +20,19 @@ def decode(text: str) -> np.ndarray:
     return np.frombuffer(base64.b64decode(text), "<i8").reshape(-1, 4).astype(float)
 
 
-def looks(blocks: int) -> list[int]:
-    """From 50 on, each a tenth more than the last, and one at the end."""
+def dithered(times: np.ndarray, seed: bytes, place: str) -> np.ndarray:
+    """Plus U(0, one tick of the clock), drawn by lot: with ties the level of the quantile is not p."""
+    stream = hashlib.shake_256(seed + f"dither/{place}".encode()).digest(8 * times.size)
+    return times + ((np.frombuffer(stream, ">u8") >> np.uint64(11)) / 2**53).reshape(times.shape)
+
+
+def looks(blocks: int, most: int) -> list[int]:
+    """From 50 on, each a tenth more than the last, and one where the plan allows no more: any other is a choice."""
     found, at = [], FIRST_LOOK
-    while at < blocks:
+    while at <= blocks:
         found.append(at)
         at = at * 11 // 10
-    return [*found, blocks] if blocks else []
+    return [*found, blocks] if blocks == most and most not in found else found
 
 
 @cache
@@ -61,15 +67,21 @@ def log_e(first: np.ndarray, second: np.ndarray, quantile: float, ratio: float, 
     return float((top[:, 0] + np.log(np.exp(wealth - top).mean(1))).min())
 
 
-def path(
-    blocks: np.ndarray, quantile: float, ratio: float, sign: int, swap: bool = False
-) -> Iterator[tuple[int, float]]:
-    """(blocks, log wealth) at each look; `swap` exchanges the two models."""
-    first, second = blocks[:, :2], blocks[:, 2:]
-    if swap:
-        first, second = second, first
-    for n in looks(len(blocks)):
-        yield n, log_e(first[:n], second[:n], quantile, ratio, sign)
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """ "The second's quantile is at most `limit` times the first's", and what its dither is drawn from."""
+
+    quantile: float
+    limit: float
+    most: int
+    seed: bytes
+
+    def path(self, blocks: np.ndarray, sign: int, swap: bool = False) -> Iterator[tuple[int, float]]:
+        """(blocks, log wealth) at each look; `swap` exchanges the two models."""
+        places = [blocks[:, :2], blocks[:, 2:]][:: -1 if swap else 1]
+        first, second = (dithered(one, self.seed, name) for one, name in zip(places, NAMES, strict=True))
+        for n in looks(len(blocks), self.most):
+            yield n, log_e(first[:n], second[:n], self.quantile, self.limit, sign)
 
 
 def latch(steps: Iterable[tuple[int, float]], threshold: float) -> int | None:
@@ -77,9 +89,10 @@ def latch(steps: Iterable[tuple[int, float]], threshold: float) -> int | None:
     return next((n for n, wealth in steps if wealth >= threshold), None)
 
 
-def control_state(blocks: np.ndarray, quantile: float, limit: float, alpha: float, alpha_fail: float) -> str:
-    """Quiet, Noisy or Biased: the baseline in both places."""
-    if any(latch(path(blocks, quantile, 1.0, -1, swap), math.log(2 / alpha_fail)) for swap in (False, True)):
+def control_state(blocks: np.ndarray, ratio: Ratio, alpha: float, alpha_fail: float) -> str:
+    """Quiet, Noisy or Biased: the baseline in both places, judged at the strictest ratio with some slack."""
+    alike, near = replace(ratio, limit=1.0), replace(ratio, limit=max(ratio.limit, 1.05))
+    if any(latch(alike.path(blocks, -1, swap), math.log(2 / alpha_fail)) for swap in (False, True)):
         return "Biased"
-    quiet = (latch(path(blocks, quantile, max(limit, 1.05), 1, swap), math.log(1 / alpha)) for swap in (False, True))
-    return "Quiet" if all(quiet) else "Noisy"
+    quiet = all(latch(near.path(blocks, 1, swap), math.log(1 / alpha)) for swap in (False, True))
+    return "Quiet" if quiet else "Noisy"
