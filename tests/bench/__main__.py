@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-PARTS = ("statistics", "evaluator", "operator")
+PARTS = ("statistics", "evaluator", "streaming", "operator")
 OUT = Path("build/bench.json")
 
 
