@@ -39,6 +39,20 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
         "InvalidSpec",
         "spec.candidate.uri: /m is nothing that a pod can fetch: use one of s3://",
     ),
+    "local-calibration": (
+        {
+            "validation": builders.validation(
+                candidate={
+                    "uri": builders.B,
+                    "digest": builders.SHA[builders.B],
+                    "technique": "Fp16",
+                    "calibration": {"uri": "/data", "digest": builders.SHA["inputs"]},
+                }
+            )
+        },
+        "InvalidSpec",
+        "spec.candidate.calibration.uri: /data is nothing that a pod can fetch: use one of s3://",
+    ),
     "local-baseline": (
         {"validation": builders.validation(baseline={"uri": "file:///m", "digest": builders.SHA["inputs"]})},
         "InvalidSpec",

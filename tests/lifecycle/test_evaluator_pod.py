@@ -102,6 +102,7 @@ def test_the_runner_sees_models_and_inputs_and_nothing_that_tells_right_from_wro
     assert "labels" not in told
     assert json.loads(told) == {
         "packs": 1,
+        "calibration": False,
         "runtime": "onnxruntime",
         "providers": ["CPUExecutionProvider"],
         "formats": ["Onnx", "ExportedProgram", "Safetensors"],
@@ -131,6 +132,16 @@ def test_fetch_brings_everything_by_uri_and_digest() -> None:
     }
     assert "digest" not in wanted["baseline"]  # named only by what serves: fetch records what it finds
     assert wanted["labels-0"]["dest"] == "/evaluation/labels/0"
+
+
+def test_calibration_data_is_brought_where_the_runner_sees_it() -> None:
+    seen = {"uri": "pvc://seen/calibration.npz", "digest": builders.SHA["inputs"]}
+    candidate = {"uri": builders.B, "digest": builders.SHA[builders.B], "technique": "Int8Static", "calibration": seen}
+    pod = _pod(validation=builders.validation(candidate=candidate))
+    wanted = {one["name"]: one for one in json.loads(_env(pod, "fetch")["PARITYGATE_FETCH"])}
+    assert wanted["calibration"] == {**seen, "name": "calibration", "dest": "/evaluation/inputs/calibration"}
+    assert json.loads(_env(pod, "runner")["PARITYGATE_RUNNER"])["calibration"] is True
+    assert "/pvc/seen" in _mounts(pod, "fetch")
 
 
 def test_claims_are_mounted_for_fetch_alone_and_read_only() -> None:
