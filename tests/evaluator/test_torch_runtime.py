@@ -2,7 +2,10 @@
 
 import io
 import json
+import os
 import pickle
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +17,7 @@ import torch
 import torch.ao.quantization.fx._decomposed  # registers quantized_decomposed
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from paritygate_evaluator.referee.client import Runner
 from paritygate_evaluator.runner.layers import DEQUANTISED, QUANTISED, compare_layers, first_broken
 from paritygate_evaluator.runner.runtime import (
     FORMATS,
@@ -283,6 +287,7 @@ DAMAGE: dict[str, tuple[Callable[[dict[str, bytes]], None], str]] = {
     "pickled weight": (pickled_weight, "'first.weight' as a pickle"),
     "short weight": (short_weight, "malformed .*storage"),
     "compiled code": (compiled, r"compiled code .*a\.so"),
+    "code for another runtime": (lambda e: e.update({"data/executorch/a.pte": b"ET12"}), r"compiled code .*a\.pte"),
     "another format": (older, "version 7 of the format"),
     "no graph": (lambda entries: entries.pop("models/model.json"), "holds 0 programs"),
     "no JSON": (lambda entries: entries.update({"models/model.json": b"[" * 100_000}), "no JSON"),
@@ -534,3 +539,32 @@ def test_an_archive_may_not_hold_more_than_its_size(tmp_path: Path) -> None:
     (folder / "model.pt2").write_bytes(packed.getvalue())
     with pytest.raises(ModelRefusedError, match="is compressed"):
         load(folder)
+
+
+def test_two_models_are_judged_in_processes_of_their_own(tmp_path: Path) -> None:
+    """Through the real runner: forked before torch is loaded, timed in turns, their layers told."""
+    for role, scale in (("baseline", 0.0), ("candidate", 0.001)):
+        export(Quantised(scale).eval(), tmp_path / "models" / role, torch.zeros(3, 8))
+    (tmp_path / "inputs" / "0").mkdir(parents=True)
+    np.savez(tmp_path / "inputs" / "0" / "i.npz", x=ROWS)
+    environment = os.environ | {
+        "PARITYGATE_ROOT": str(tmp_path),
+        "PARITYGATE_RUNNER": json.dumps({"runtime": "torch", "threads": 2}),
+    }
+    process = subprocess.Popen([sys.executable, "-m", "paritygate_evaluator.runner"], env=environment)
+    try:
+        runner = Runner.connect(tmp_path / "socket" / "runner.sock", 60)
+        runner.inputs()
+        for role in ("baseline", "candidate"):
+            assert runner.load(role).runtime.startswith("torch ")
+        (got,) = runner.outputs("baseline", np.arange(70), 16)
+        with torch.inference_mode():
+            np.testing.assert_allclose(got, Quantised(0.0)(torch.from_numpy(ROWS)).numpy(), atol=1e-5)
+        assert (runner.latency("candidate", np.array([False]), np.zeros((1, 2), np.int64)) > 0).all()
+        broken = first_broken(compare_layers(*runner.layers(np.arange(8))))
+        assert broken is not None
+        assert broken.name == "relu"
+        runner.shutdown()
+    finally:
+        process.terminate()
+        process.wait(10)
