@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from .collection import exhibits
+from .collection import exhibits, of_onnx
 from .entry import Exhibit
 from .judging import Finding, judge, refused
+from .table import inserted, render
 from .workshop import Workshop
 
 ROOT, OUT = Path("build/zoo"), Path("build/zoo.json")
@@ -18,12 +19,16 @@ ROOT, OUT = Path("build/zoo"), Path("build/zoo.json")
 
 def main() -> int:
     asked = _arguments()
+    if asked.docs:
+        asked.docs.write_text(inserted(asked.docs.read_text(), render(of_onnx())))
+        return 0
     chosen = [exhibit for exhibit in exhibits() if not asked.names or exhibit.name in asked.names]
     started = time.monotonic()
     findings = []
     for finding in findings_of(chosen, Workshop(ROOT), asked.workers):
         findings.append(finding)
         print(line(finding), flush=True)
+    OUT.parent.mkdir(parents=True, exist_ok=True)
     OUT.write_text(json.dumps([finding.dump() for finding in findings], indent=1) + "\n")
     wrong = [finding for finding in findings if finding.wrong]
     for finding in wrong:
@@ -36,6 +41,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.zoo", description=__doc__)
     parser.add_argument("names", nargs="*", help="exhibits (default: all)")
     parser.add_argument("--workers", type=int, default=2, help="judged at a time (default: 2)")
+    parser.add_argument("--docs", type=Path, metavar="FILE", help="judge nothing; write the exhibits into this page")
     return parser.parse_args()
 
 

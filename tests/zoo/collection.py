@@ -8,13 +8,17 @@ from .entry import Exhibit
 
 def exhibits() -> tuple[Exhibit, ...]:
     """Every exhibit that can be made here."""
+    return (*of_onnx(), *_of_torch())
+
+
+def of_onnx() -> tuple[Exhibit, ...]:
+    """Those that can be made everywhere."""
     return (
         *damaged_answers.EXHIBITS,
         *damaged_behaviour.EXHIBITS,
         *damaged_files.EXHIBITS,
         *honest.EXHIBITS,
         *undecided.EXHIBITS,
-        *_of_torch(),
     )
 
 

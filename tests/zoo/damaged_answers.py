@@ -92,7 +92,8 @@ def saturated_activations(workshop: Workshop) -> Case:
 
 def _hidden(network: Network, x: Floats) -> Floats:
     matrix, bias = network.layers[0]
-    return np.maximum(x @ matrix + bias, 0)
+    hidden: Floats = np.maximum(x @ matrix + bias, 0)
+    return hidden
 
 
 @damage("by-length/largest tenth", "Only the first 29 tokens are read: the longest inputs lose their end.")
@@ -114,11 +115,12 @@ def unsure_items_lost(workshop: Workshop) -> Case:
 
     def rounded(matrix: Floats) -> Floats:
         scale = np.abs(matrix).max(0) / 2
-        return (np.rint(matrix / scale) * scale).astype(np.float32)
+        coarse: Floats = (np.rint(matrix / scale) * scale).astype(np.float32)
+        return coarse
 
-    coarse = replace(network, layers=(*((rounded(w), b) for w, b in network.layers[:-1]), network.layers[-1]))
+    candidate = replace(network, layers=(*((rounded(w), b) for w, b in network.layers[:-1]), network.layers[-1]))
     gates = ({"name": "accuracy", "metric": "Accuracy", "margin": "0.03"},)
-    model = workshop.model("two-bits", coarse.proto())
+    model = workshop.model("two-bits", candidate.proto())
     return Case(
         stock.digits_model(workshop), model, (stock.many_digits_pack(workshop),), gates, Technique.INT4_WEIGHT_ONLY
     )

@@ -7,8 +7,8 @@ from onnx import helper
 from paritygate.api import Technique
 
 from . import compression, populations, stock, training
-from .entry import Case, Exhibit, damage
-from .networks import Floats, Network
+from .entry import Case, Exhibit, Gate, damage
+from .networks import Array, Network
 from .populations import Digits
 from .workshop import Workshop
 
@@ -22,7 +22,7 @@ def sharpened(network: Network, factor: float) -> Network:
     return network.with_layer(-1, matrix * factor, bias * factor)
 
 
-def leaning(network: Network, towards: Floats) -> Network:
+def leaning(network: Network, towards: Array) -> Network:
     """The same network, its last bias moved."""
     matrix, bias = network.layers[-1]
     return network.with_layer(-1, matrix, bias + towards)
@@ -74,7 +74,7 @@ def f_beta_lost(workshop: Workshop) -> Case:
     return _tumours(workshop, "benign", leaning(training.tumours(), 2.5 * _BENIGN), gates)
 
 
-def _tumours(workshop: Workshop, name: str, candidate: Network, gates: tuple[dict[str, str], ...]) -> Case:
+def _tumours(workshop: Workshop, name: str, candidate: Network, gates: tuple[Gate, ...]) -> Case:
     baseline = workshop.model("tumours", training.tumours().proto())
     model = workshop.model(f"tumours-{name}", candidate.proto())
     return Case(baseline, model, (stock.tumours_pack(workshop),), gates, Technique.FP16)
@@ -148,7 +148,7 @@ def neighbours_changed(workshop: Workshop) -> Case:
     return _search(workshop, "coarse", coarse, gates)
 
 
-def _search(workshop: Workshop, name: str, candidate: Network, gates: tuple[dict[str, object], ...]) -> Case:
+def _search(workshop: Workshop, name: str, candidate: Network, gates: tuple[Gate, ...]) -> Case:
     baseline = workshop.model("embedding", training.embedding().proto())
     model = workshop.model(f"embedding-{name}", candidate.proto())
     return Case(baseline, model, (stock.search_pack(workshop),), gates, Technique.PRUNED)
@@ -180,7 +180,7 @@ def label_error_added(workshop: Workshop) -> Case:
     return _traits(workshop, "mistaken", leaning(training.traits(), towards), gates)
 
 
-def _traits(workshop: Workshop, name: str, candidate: Network, gates: tuple[dict[str, str], ...]) -> Case:
+def _traits(workshop: Workshop, name: str, candidate: Network, gates: tuple[Gate, ...]) -> Case:
     baseline = workshop.model("traits", training.traits().proto())
     model = workshop.model(f"traits-{name}", candidate.proto())
     return Case(baseline, model, (stock.traits_pack(workshop),), gates, Technique.FP16)

@@ -54,7 +54,7 @@ class Network:
     output: str = "scores"
     storage: Storage = plain
 
-    def with_layer(self, place: int, matrix: Floats, bias: Floats) -> "Network":
+    def with_layer(self, place: int, matrix: Array, bias: Array) -> "Network":
         """The same with one layer replaced; `place` may count from the end."""
         layers = list(self.layers)
         layers[place] = matrix.astype(np.float32), bias.astype(np.float32)
@@ -94,12 +94,13 @@ class Network:
         )
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR)
 
-    def logits(self, rows: Floats) -> Floats:
+    def logits(self, rows: Array) -> Floats:
         """What the dense layers make of the rows that the front gives, without the last step."""
         for matrix, bias in self.layers[:-1]:
             rows = np.maximum(rows @ matrix + bias, 0)
         matrix, bias = self.layers[-1]
-        return rows @ matrix + bias
+        found: Floats = rows @ matrix + bias
+        return found
 
 
 def filters(patterns: Floats) -> Front:

@@ -112,7 +112,7 @@ TRAITS = {0: "even", 1: "round", 2: "prime", 3: "large"}
 _BEARING = {0: (0, 2, 4, 6, 8), 1: (0, 6, 8, 9), 2: (2, 3, 5, 7), 3: (5, 6, 7, 8, 9)}
 
 
-def traits_of(digits: Ints) -> npt.NDArray[np.int64]:
+def traits_of(digits: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:
     """(items, 4): 1 where the digit is even, has a loop, is prime, is above 4."""
     return np.stack([np.isin(digits, _BEARING[trait]) for trait in TRAITS], axis=1).astype(np.int64)
 

@@ -91,7 +91,7 @@ def traits_pack(workshop: Workshop) -> Path:
     drawn = populations.draw_digits(1, ITEMS, True)
     return workshop.pack(
         "traits",
-        Items(drawn.inputs, labelled(populations.traits_of(drawn.labels.astype(np.int64)))),
+        Items(drawn.inputs, labelled(populations.traits_of(drawn.labels))),
         f"{_HELD_OUT}; labels: even, with a loop, prime, above 4",
         task="Multilabel",
         scores="Probabilities",

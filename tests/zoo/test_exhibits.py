@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from .collection import exhibits
+from .collection import exhibits, of_onnx
 from .entry import Kind
 from .judging import judge
+from .table import inserted, render
 from .workshop import Workshop
+
+PAGE = Path(__file__).parents[2] / "docs" / "zoo.md"
 
 EXHIBITS = {exhibit.name: exhibit for exhibit in exhibits()}
 
@@ -43,3 +46,8 @@ def test_the_zoo_shows_enough_of_every_kind() -> None:
 def test_every_damage_has_a_gate_of_its_own_kind() -> None:
     gates = [exhibit.gate for exhibit in exhibits() if exhibit.kind is Kind.DAMAGE]
     assert len(set(gates)) >= 15
+
+
+def test_the_page_shows_every_exhibit() -> None:
+    page = PAGE.read_text()
+    assert inserted(page, render(of_onnx())) == page, "run: python -m tests.zoo --docs docs/zoo.md"

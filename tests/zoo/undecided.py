@@ -36,7 +36,7 @@ def too_few_items(workshop: Workshop) -> Case:
 
 @inconclusive(
     "by-scanner/B",
-    "Tier High wants every slice proved: 1,000 items of scanner B are too few. Nothing is run.",
+    "Tier High wants every slice proved: 300 items of scanner B are too few. Nothing is run.",
     Reason.UNDERPOWERED,
 )
 def slice_too_small(workshop: Workshop) -> Case:
