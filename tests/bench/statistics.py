@@ -1,7 +1,8 @@
 """The judge's promise and its price, by simulation of the product's own code at 5 % alpha.
 
 Wrong promotions: candidates that truly lose the margin, up to six times the fixed-sample plan. Items: equal models to a
-pass, as a number and against the fixed plan with 90 % power; a broken candidate to the proof of harm.
+pass, as a number and against the fixed plan with 90 % power; a broken candidate to the proof of harm. Power: what the
+plan promises, of the real rule.
 """
 
 import math
@@ -15,8 +16,10 @@ import numpy as np
 from paritygate.stats import bounded, harm, latency, locked, plan, rate, ratio
 from paritygate.stats.wealth import harm_threshold, pass_threshold
 
-ALPHA, PATHS, WORKERS = 0.05, 4000, 2
-ALLOWED = ALPHA + 3 * math.sqrt(ALPHA * (1 - ALPHA) / PATHS)
+from . import dependence
+from .dependence import ALPHA, PATHS, row, wrong
+
+WORKERS = 2
 BOUNDARY = [(0.005, 0.01), (0.01, 0.01), (0.01, 0.02), (0.01, 0.05), (0.02, 0.02), (0.02, 0.10)]
 LOCKED = 2000  # items in the locked set
 # Kinds of item 4 y + 2 y_B + y_C: both models say a fifth is positive, 90 % of it rightly, and agree on 95 % of that.
@@ -27,13 +30,14 @@ SIGMA, LIMIT = 0.15, 1.10
 
 
 def measure() -> list[dict[str, Any]]:
-    """Rows {name, value, unit, limit, better, ok}; about half a minute on two cores."""
+    """Rows {name, value, unit, limit, better, ok}; about a minute on two cores."""
     with ProcessPoolExecutor(WORKERS) as pool:
         parts = [pool.submit(part) for part in _parts()]
         return [row for part in parts for row in part.result()]
 
 
 def _parts() -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    yield from dependence.parts()
     for m, f in BOUNDARY:
         yield partial(_flip_at_the_margin, m, f)
     yield _rate_at_the_limit
@@ -59,14 +63,6 @@ def _parts() -> Iterator[Callable[[], list[dict[str, Any]]]]:
     yield _items_to_harm
 
 
-def _row(name: str, value: float, unit: str, limit: float) -> dict[str, Any]:
-    return {"name": name, "value": value, "unit": unit, "limit": limit, "better": "lower", "ok": bool(value <= limit)}
-
-
-def _wrong(name: str, share: float) -> list[dict[str, Any]]:
-    return [_row(f"wrong at the boundary, {name}", share, f"share of {PATHS} paths", round(ALLOWED, 4))]
-
-
 def _fixed_plan(m: float, f: float) -> int:
     z = NormalDist().inv_cdf(1 - ALPHA) + NormalDist().inv_cdf(0.9)
     return math.ceil(z * z * f / m**2)
@@ -75,14 +71,14 @@ def _fixed_plan(m: float, f: float) -> int:
 def _flip_at_the_margin(m: float, f: float) -> list[dict[str, Any]]:
     horizon = 6 * _fixed_plan(m, f)
     ends = plan.simulate(horizon, alpha=ALPHA, margin=m, flip_rate=f, loss=m, seed=1, paths=PATHS)
-    return _wrong(f"flip, margin {m:.1%}, flips {f:.0%}", float(np.isfinite(ends).mean()))
+    return wrong(f"flip, margin {m:.1%}, flips {f:.0%}", float(np.isfinite(ends).mean()))
 
 
 def _rate_at_the_limit() -> list[dict[str, Any]]:
     h = 0.03
     hits = np.random.default_rng(2).binomial(8, h, size=(PATHS, 6 * _fixed_plan(h, h) // 8))
     wealth = rate.log_wealth_path(np.stack((hits, 8 - hits), -1), h)
-    return _wrong(f"rate, limit {h:.0%}", float((wealth >= pass_threshold(ALPHA)).any(-1).mean()))
+    return wrong(f"rate, limit {h:.0%}", float((wealth >= pass_threshold(ALPHA)).any(-1).mean()))
 
 
 def _harm_paths(m: float, loss: float, f: float, items: int, seed: int) -> Iterator[np.ndarray]:
@@ -95,7 +91,7 @@ def _harm_paths(m: float, loss: float, f: float, items: int, seed: int) -> Itera
 def _harm_at_the_margin() -> list[dict[str, Any]]:
     m, f = 0.01, 0.05
     reached = [(path >= harm_threshold(1, ALPHA)).any(-1) for path in _harm_paths(m, m, f, _fixed_plan(m, f), seed=3)]
-    return _wrong(f"harm, margin {m:.0%}, flips {f:.0%}", float(np.mean(reached)))
+    return wrong(f"harm, margin {m:.0%}, flips {f:.0%}", float(np.mean(reached)))
 
 
 def _losses(items: int, units: int, spread: int) -> Iterator[np.ndarray]:
@@ -110,7 +106,7 @@ def _bounded_at_the_margin(units: int, spread: int, items: int) -> list[dict[str
     m = units * bounded.UNIT
     paths = (bounded.log_wealth_path(losses, m) for losses in _losses(items, units, spread))
     passed = [(path >= pass_threshold(ALPHA)).any(-1) for path in paths]
-    return _wrong(f"bounded loss, margin {units}/{bounded.SCALE}", float(np.mean(passed)))
+    return wrong(f"bounded loss, margin {units}/{bounded.SCALE}", float(np.mean(passed)))
 
 
 def _bounded_harm_at_the_margin() -> list[dict[str, Any]]:
@@ -118,7 +114,7 @@ def _bounded_harm_at_the_margin() -> list[dict[str, Any]]:
     recorded = _losses(800, units + 1, 8192)  # true losses just above a unit are recorded one higher
     paths = (bounded.log_harm_path(losses, units * bounded.UNIT) for losses in recorded)
     reached = [(path >= harm_threshold(1, ALPHA)).any(-1) for path in paths]
-    return _wrong(f"bounded loss, margin {units}/{bounded.SCALE}, harm", float(np.mean(reached)))
+    return wrong(f"bounded loss, margin {units}/{bounded.SCALE}, harm", float(np.mean(reached)))
 
 
 def _brier_items_to_a_pass() -> list[dict[str, Any]]:
@@ -130,7 +126,7 @@ def _brier_items_to_a_pass() -> list[dict[str, Any]]:
     wealth = bounded.log_wealth_path(bounded.to_units((candidate - right) ** 2 - (baseline - right) ** 2), 0.01)
     reached = wealth >= pass_threshold(ALPHA)
     median = float(np.median(np.where(reached.any(-1), 8 * (reached.argmax(-1) + 1), np.inf)))
-    return [_row("median items to a pass, Brier score, margin 1%, logits moved by 0.1", median, "items", 380)]
+    return [row("median items to a pass, Brier score, margin 1%, logits moved by 0.1", median, "items", 380)]
 
 
 def _locked_sets(n10: int, n01: int, seed: int) -> Iterator[np.ndarray]:
@@ -145,20 +141,20 @@ def _locked_sets(n10: int, n01: int, seed: int) -> Iterator[np.ndarray]:
 def _locked_at_the_margin(n10: int, n01: int) -> list[dict[str, Any]]:
     paths = (locked.log_wealth_path(sets, LOCKED, 0.01) for sets in _locked_sets(n10, n01, seed=10))
     passed = [(path >= pass_threshold(ALPHA)).any(-1) for path in paths]
-    return _wrong(f"locked set of {LOCKED}, margin 1%, {n10} lost and {n01} won", float(np.mean(passed)))
+    return wrong(f"locked set of {LOCKED}, margin 1%, {n10} lost and {n01} won", float(np.mean(passed)))
 
 
 def _locked_harm_below_the_margin() -> list[dict[str, Any]]:
     paths = (locked.log_harm_path(sets, LOCKED, 0.01) for sets in _locked_sets(39, 20, seed=11))
     reached = [(path >= harm_threshold(1, ALPHA)).any(-1) for path in paths]
-    return _wrong(f"locked set of {LOCKED}, margin 1%, 39 lost and 20 won, harm", float(np.mean(reached)))
+    return wrong(f"locked set of {LOCKED}, margin 1%, 39 lost and 20 won, harm", float(np.mean(reached)))
 
 
 def _locked_items_to_a_pass() -> list[dict[str, Any]]:
     paths = (locked.log_wealth_path(sets, LOCKED, 0.01) for sets in _locked_sets(30, 30, seed=12))
     ends = [8 * ((path >= pass_threshold(ALPHA)).argmax(-1) + 1) for path in paths]  # at the latest when all are seen
     name = f"median items to a pass, locked set of {LOCKED}, margin 1%, flips 3%"
-    return [_row(name, float(np.median(ends)), "items", 950)]
+    return [row(name, float(np.median(ends)), "items", 950)]
 
 
 def _spoilt(metric: ratio.RatioMetric, loss: float) -> np.ndarray:
@@ -200,14 +196,14 @@ def _ratio_at_the_margin(name: str, harm: bool) -> list[dict[str, Any]]:
         near = ratio.profile(metric, totals, margin, theta, harm=harm, rows=rows) >= harm_threshold(1, ALPHA)
         wealth = ratio.log_e(metric, totals[near.any(-1)], margin, harm=harm, rows=rows)
         proved += int((wealth >= harm_threshold(1, ALPHA)).any(-1).sum())
-    return _wrong(f"{name}, margin {margin:.1%}{', harm' * harm}", proved / PATHS)
+    return wrong(f"{name}, margin {margin:.1%}{', harm' * harm}", proved / PATHS)
 
 
 def _precision_items_to_a_pass() -> list[dict[str, Any]]:
     totals = np.cumsum(np.random.default_rng(14).multinomial(50, KINDS, size=(101, 120)), axis=1)
     reached = ratio.log_e(ratio.precision(), totals, 0.02) >= pass_threshold(ALPHA)
     median = float(np.median(np.where(reached.any(-1), 50 * (reached.argmax(-1) + 1), np.inf)))
-    return [_row("median items to a pass, precision 90%, margin 2%, 20% positives, 95% agree", median, "items", 2200)]
+    return [row("median items to a pass, precision 90%, margin 2%, 20% positives, 95% agree", median, "items", 2200)]
 
 
 def _blocks(rng: np.random.Generator, count: int, ratio: float) -> tuple[np.ndarray, np.ndarray]:
@@ -229,7 +225,7 @@ def _latency_at_the_limit(name: str, direction: str) -> list[dict[str, Any]]:
             bound(b[:n], c[:n])[0] >= threshold and evidence(b[:n], c[:n], p, LIMIT) >= threshold
             for n in latency.looks(SLOWEST)
         )
-    return _wrong(f"latency {name}, limit {LIMIT:.2f}, {direction}", proved / PATHS)
+    return wrong(f"latency {name}, limit {LIMIT:.2f}, {direction}", proved / PATHS)
 
 
 def _blocks_to_a_pass(r: float, limit: int) -> list[dict[str, Any]]:
@@ -240,7 +236,7 @@ def _blocks_to_a_pass(r: float, limit: int) -> list[dict[str, Any]]:
         b, c = stalled * b, stalled * c
         passed = (n for n in latency.looks(len(b)) if latency.log_e(b[:n], c[:n], 0.95, r) >= pass_threshold(ALPHA))
         ends.append(next(passed, math.inf))
-    return [_row(f"median blocks to a pass, p95, limit {r:.2f}, equal models", float(np.median(ends)), "blocks", limit)]
+    return [row(f"median blocks to a pass, p95, limit {r:.2f}, equal models", float(np.median(ends)), "blocks", limit)]
 
 
 def _items_to_a_pass(f: float, limit: int) -> list[dict[str, Any]]:
@@ -249,8 +245,8 @@ def _items_to_a_pass(f: float, limit: int) -> list[dict[str, Any]]:
     ends = plan.simulate(4 * fixed, alpha=ALPHA, margin=m, flip_rate=f, seed=5, paths=PATHS)
     median, name = float(np.median(ends)), f"margin {m:.0%}, flips {f:.0%}"
     return [
-        _row(f"median items to a pass, {name}", median, "items", limit),
-        _row(f"median items to a pass / fixed plan of {fixed}, {name}", median / fixed, "ratio", limit / fixed),
+        row(f"median items to a pass, {name}", median, "items", limit),
+        row(f"median items to a pass / fixed plan of {fixed}, {name}", median / fixed, "ratio", limit / fixed),
     ]
 
 
@@ -260,5 +256,5 @@ def _items_to_harm() -> list[dict[str, Any]]:
         reached = [path >= harm_threshold(gates, ALPHA) for path in paths]
         ends = np.concatenate([np.where(hit.any(-1), 8 * (hit.argmax(-1) + 1), np.inf) for hit in reached])
         name = f"median items to harm, margin 1%, true loss 3 points, {gates} gate{'s' * (gates > 1)}"
-        rows.append(_row(name, float(np.median(ends)), "items", limit))
+        rows.append(row(name, float(np.median(ends)), "items", limit))
     return rows
