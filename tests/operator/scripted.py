@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from paritygate.api import Check, CheckRecord, EvaluationPlan, EvaluationResult, GateRecord, Metric, Outcome, Reason
 from paritygate.cluster import JOB, POD, AlreadyExists, Client, Kind, NotFound, Object
-from paritygate.judge import BOTH_RIGHT, LOST, ItemTally, conclude, expand, hard_gates, plan_digest
+from paritygate.judge import BOTH_RIGHT, LOST, Items, ItemTally, conclude, culprits, expand, hard_gates, plan_digest
 
 ITEMS = 3000
 
@@ -62,16 +62,21 @@ def attempt_of(job: Object) -> int:
     return int(job["metadata"]["labels"]["paritygate.io/attempt"])
 
 
+def _items() -> Items:
+    ranges = ["high" if i % 10 == 0 else "low" for i in range(ITEMS)]
+    return Items([f"item-{i}" for i in range(ITEMS)], {"input-range": ranges})
+
+
 def honest_result(plan: EvaluationPlan, attempt: int, harm: int) -> EvaluationResult:
     """What the judge itself makes of the outcomes, so that the operator's recheck agrees."""
-    gates = expand(plan, [f"item-{i}" for i in range(ITEMS)], {}, with_margins=False)
+    gates = expand(plan, _items(), with_margins=False)
     counted = [gate for gate in gates if gate.power]
     assert all(gate.claim.metric in (Metric.ACCURACY, Metric.HARMFUL_FLIP_RATE) for gate in counted), gates
     outcomes = np.full(ITEMS, BOTH_RIGHT, dtype=np.int8)
     outcomes[:harm] = LOST
     tallies = [ItemTally(gate, plan, hard_gates(counted)) for gate in counted]
     for tally in tallies:
-        tally.count(outcomes)
+        tally.count(lambda indices: outcomes[indices])
     unmeasured = [GateRecord(name=g.name, claim=g.name, decision="Open") for g in gates if not g.power]
     records = (*(tally.record() for tally in tallies), *unmeasured)
     checks = tuple(CheckRecord(name=check, ok=True) for check in Check)
@@ -86,6 +91,7 @@ def honest_result(plan: EvaluationPlan, attempt: int, harm: int) -> EvaluationRe
         checks=checks,
         items=ITEMS,
         harmful_flips=harm,
+        culprits=culprits(plan, tallies),
         baseline_digest=plan.baseline.digest or plan.candidate.digest,
         candidate_digest=plan.candidate.digest,
     )

@@ -56,6 +56,7 @@ class World:
             "watch_namespaces": (self.name,),
             "lease_duration": timedelta(seconds=15),
             "retry_delay": timedelta(milliseconds=50),
+            "log_patience": timedelta(seconds=1),
             "write_rate": 500.0,
             "write_burst": 500,
             "bind_address": "127.0.0.1",

@@ -20,9 +20,6 @@ from .results import LineMissing, judge, latest_progress
 
 PROGRESS_POLL = timedelta(seconds=15)
 LOG_POLL = timedelta(seconds=5)
-LOG_PATIENCE = timedelta(seconds=60)
-"""After the referee's end: a kubelet may serve a log, or an apology in its place, before all of it has arrived."""
-
 VISIBLE = timedelta(seconds=30)
 """A Job made so recently may not be in the cache yet; made again it is found by its name."""
 
@@ -174,7 +171,7 @@ def _read_result(run: _Run, seen: Reported) -> Step:
         report = report_of(run.case, run.inputs, judged, attempts=len(run.ledger))
     except ResultRefused as refused:
         if isinstance(refused, LineMissing):
-            if seen.ended is not None and run.case.now < seen.ended + LOG_PATIENCE:
+            if seen.ended is not None and run.case.now < seen.ended + run.case.observed.settings.log_patience:
                 return again
             if seen.fault is not None:
                 return _lost(run, seen.fault)

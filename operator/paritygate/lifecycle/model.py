@@ -35,6 +35,8 @@ class Settings:
     evaluator_image: str
     image_pull_policy: str = "IfNotPresent"
     retry_delay: timedelta = timedelta(seconds=10)
+    log_patience: timedelta = timedelta(seconds=60)
+    """After the referee's end: a kubelet may serve a log, or an apology in its place, before all of it has arrived."""
     release_poll: timedelta = timedelta(seconds=2)
     """How often a release in flight looks at the target and its pods."""
 

@@ -136,6 +136,7 @@ class Operator:
             evaluator_image=settings.evaluator_image,
             image_pull_policy=settings.image_pull_policy,
             retry_delay=settings.retry_delay,
+            log_patience=settings.log_patience,
             release_poll=settings.release_poll,
         )
         gatherer = Gatherer(client, store, logs, rules, _now)

@@ -1,5 +1,6 @@
 """One reconcile: gather, plan, execute. And the one place where an error becomes a condition."""
 
+import asyncio
 import itertools
 import logging
 from collections.abc import Callable
@@ -48,7 +49,8 @@ class Reconciler:
         observed = await self._gatherer.gather(key)
         if observed is None:
             return None
-        plan = self._planner(observed)
+        # Power is planned by simulation, seconds at the worst: other keys and the health checks must not wait for it.
+        plan = await asyncio.to_thread(self._planner, observed)
         done = await self._executor.execute(key, plan)
         if done.status_written:
             self._metrics.status_written(observed.validation.status, plan.status, observed.policy)

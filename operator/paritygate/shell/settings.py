@@ -57,6 +57,9 @@ class OperatorSettings(BaseModel):
     write_burst: int = Field(50, ge=1, description="writes at once before the rate holds")
     resync: Span = Field(timedelta(minutes=10), description="how often everything is listed anew")
     release_poll: Span = Field(timedelta(seconds=2), description="how often a release in flight is looked at")
+    log_patience: Span = Field(
+        timedelta(seconds=60), description="how long a referee's log may lack its result after the referee's end"
+    )
     retry_delay: Span = Field(timedelta(seconds=10), description="pause before a lost evaluator is tried again")
     grace: Span = Field(timedelta(seconds=20), description="at SIGTERM, how long work in flight may finish")
     bind_address: str = Field("0.0.0.0", description="address of /healthz, /readyz and /metrics")
