@@ -38,6 +38,7 @@ class Case:
     tier: str = "Standard"
     latency_blocks: int = 50
     """The fewest that a policy may ask for: most exhibits are not about speed."""
+    calibration: Path | None = None
     provider: str = "CPUExecutionProvider"
     runtime: Literal["onnxruntime", "torch"] = "onnxruntime"
 

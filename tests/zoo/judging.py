@@ -9,7 +9,7 @@ from paritygate.api import Decision, EvaluationPlan, EvaluationResult, Outcome, 
 from paritygate.api.manifest import ManifestError
 from paritygate.cli.check import believed
 from paritygate.cli.local import LocalEvaluation
-from paritygate.cli.subjects import planned_packs, policy, subject
+from paritygate.cli.subjects import calibration, planned_packs, policy, subject
 from paritygate.cli.usage import UsageError
 from paritygate.judge import PlanError, Verdict, build_plan
 
@@ -86,6 +86,7 @@ def planned(name: str, case: Case, workshop: Workshop) -> EvaluationPlan:
         execution_providers=(case.provider,),
         runtime=case.runtime,
         threads=1,
+        calibration=calibration(str(case.calibration) if case.calibration else None),
     )
 
 

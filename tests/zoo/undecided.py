@@ -134,11 +134,31 @@ def identical_but_not_faster(workshop: Workshop) -> Case:
     )
 
 
+@inconclusive(
+    "calibration set",
+    "Static INT8, calibrated on items that it is judged on: its figures would flatter it. Nothing is judged.",
+    Reason.CALIBRATION_OVERLAP,
+)
+def calibrated_on_the_pack(workshop: Workshop) -> Case:
+    items = populations.draw_digits(1, stock.ITEMS, True)
+    seen = items.inputs[:200]
+    model = compression.int8_static(training.digits().proto(), seen)
+    return Case(
+        stock.digits_model(workshop),
+        workshop.model("calibrated-on-the-pack", model),
+        (stock.plain_digits_pack(workshop),),
+        (),
+        Technique.INT8_STATIC,
+        calibration=workshop.arrays("calibration", {"pixels": seen}),
+    )
+
+
 EXHIBITS: tuple[Exhibit, ...] = (
     too_few_items,
     slice_too_small,
     all_slices_excluded,
     exactly_at_the_margin,
     just_inside_the_margin,
+    calibrated_on_the_pack,
     identical_but_not_faster,
 )

@@ -25,6 +25,13 @@ class Workshop:
         file.write_bytes(model if isinstance(model, bytes) else model.SerializeToString())
         return file
 
+    def arrays(self, name: str, arrays: Mapping[str, Any]) -> Path:
+        """Inputs as a file of this name."""
+        file = self.root / f"{name}.npz"
+        self.root.mkdir(parents=True, exist_ok=True)
+        np.savez(file, **arrays)
+        return file
+
     def pack(
         self,
         name: str,
