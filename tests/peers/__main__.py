@@ -1,5 +1,7 @@
 """Judge the same paired outcomes by ParityGate and by its peers; write build/peers.json, print the tables.
 
+Part of it (--quick, --peers) goes to build/peers-part.json.
+
 Peers are installed under build/peers, each in an environment of its own. One that can't be installed or asked is named
 with its error, there and in the tables; the exit status is 1 only when ParityGate itself failed to answer.
 """
@@ -21,7 +23,7 @@ from .peers import NOT_RUN, PARITYGATE, PEERS, Peer
 from .scenarios import ALPHA, MARGIN, Scenario, scenarios
 from .table import Row, insert, missing, render, row
 
-ROOT, OUT = Path("build/peers"), Path("build/peers.json")
+ROOT, OUT, PART = Path("build/peers"), Path("build/peers.json"), Path("build/peers-part.json")
 QUICK = 20
 SHARES = 4
 """Processes a peer's scenarios are shared out to: a peer that takes long doesn't keep one core while another idles."""
@@ -52,7 +54,8 @@ def main() -> int:
     rows = [entry for scenario in everything for part in found for name, entry in part.rows if name == scenario.name]
     rows += [missing(part.peer.key, part.missing) for part in found if part.missing]
     rows += [missing(name, why) for name, why in NOT_RUN.items()]
-    OUT.write_text(json.dumps(rows, indent=1) + "\n")
+    whole = not asked.quick and len(chosen) == len(PEERS)
+    (OUT if whole else PART).write_text(json.dumps(rows, indent=1) + "\n")
     print(render(rows))
     _tell(found)
     if asked.docs:

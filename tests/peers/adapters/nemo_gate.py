@@ -17,26 +17,27 @@ VERDICTS = {"GO": PASS, "NO-GO": FAIL, "INCONCLUSIVE": UNDECIDED}
 
 def variants(margin, alpha):
     """The gate has no alpha: its interval is at 95 % always."""
-    root = Path(tempfile.mkdtemp(prefix="nemo-"))
+    folder = tempfile.TemporaryDirectory(prefix="nemo-")  # goes when the process ends
     required = GatePolicy(
         benchmarks={"pack": BenchmarkGateEntry(tier="critical", max_drop=margin, metric="mean_reward")}
     )
     called = "nemo_evaluator.engine.gate_runs, max_drop"
     return {
-        "gate": Variant(called, lambda outcomes: _judge(root, outcomes, required), by_counts=True),
+        "gate": Variant(called, lambda outcomes: _judge(folder, outcomes, required), by_counts=True),
         "gate, default policy": Variant(
-            "nemo_evaluator.engine.gate_runs, GatePolicy()", lambda outcomes: _judge(root, outcomes, GatePolicy())
+            "nemo_evaluator.engine.gate_runs, GatePolicy()", lambda outcomes: _judge(folder, outcomes, GatePolicy())
         ),
     }
 
 
-def _judge(root, outcomes, policy):
+def _judge(folder, outcomes, policy):
+    root = Path(folder.name)
     for name, rewards in zip(("baseline", "candidate"), correct(outcomes), strict=True):
-        folder = root / name
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
+        run_of = root / name
+        shutil.rmtree(run_of, ignore_errors=True)
+        run_of.mkdir()
         if len(rewards):
-            _write(folder / "pack", rewards)
+            _write(run_of / "pack", rewards)
     report = gate_runs(root / "baseline", root / "candidate", policy)
     return VERDICTS[report.verdict], len(outcomes)
 
