@@ -74,9 +74,9 @@ def test_a_quantised_tensor_is_compared_as_the_next_layer_gets_it() -> None:
 @pytest.mark.parametrize(
     ("errors", "where"),
     [
-        ([0.01, 0.02, 0.9, 0.95], "2"),
-        ([0.01, 0.02, 0.2, 0.22], "2"),
-        ([0.2, 0.2, 0.2], "0"),
+        ([0.01, 0.02, 0.3, 0.95], "2"),
+        ([0.01, 0.02, 0.15, 0.16], "2"),
+        ([0.1, 0.1, 0.1], "0"),
         ([0.0, np.inf, 0.1], "1"),
         ([0.0, 0.0], None),
         ([], None),

@@ -4,13 +4,18 @@ A list of what is known to be harmless, because the rest is not: ATen also has o
 write them (save), seed the process, take a tensor's content for an address (fbgemm_*), or skip the check of bounds.
 """
 
+import contextlib
+import importlib
 import math
 import operator
 from collections.abc import Callable
 from typing import Any
 
 import torch
-import torch.ao.quantization.fx._decomposed  # registers the operators of quantized_decomposed
+
+# Registers the operators of quantized_decomposed; announced to move out of torch, and then they are refused by name.
+with contextlib.suppress(ImportError):
+    importlib.import_module("torch.ao.quantization.fx._decomposed")
 
 _ELEMENTWISE = """
 abs acos acosh add addcdiv addcmul asin asinh atan atan2 atanh bitwise_and bitwise_left_shift bitwise_not bitwise_or
