@@ -18,21 +18,24 @@ from paritygate.api import (
 from paritygate.judge import ResultRefused, Verdict, build_plan, recompute
 
 from .evidence import Evidence, check_writable
-from .local import LocalEvaluation
+from .local import LocalEvaluation, make_cache
 from .show import ProgressLine, show_verdict
-from .subjects import planned_packs, policy, subject
+from .subjects import calibration, planned_packs, policy, pool_runtime, subject
 from .usage import UsageError
 
 
 def check(options: argparse.Namespace) -> int:
     """Run the evaluation, recompute its verdict, tell it; the exit code is the verdict's."""
-    if importlib.util.find_spec("onnxruntime") is None:
-        raise UsageError("onnxruntime is not installed: pip install 'paritygate[evaluator]'")
+    if importlib.util.find_spec(options.runtime) is None:
+        extra = {"torch": "evaluator,torch"}.get(options.runtime, "evaluator")
+        raise UsageError(f"{options.runtime} is not installed: pip install 'paritygate[{extra}]'")
     plan = _plan(options)
+    if options.cache:
+        make_cache(options.cache)
     if options.evidence:
         check_writable(options.evidence)
     with ProgressLine(quiet=options.quiet) as progress:
-        result = LocalEvaluation(plan, progress.tell).run()
+        result = LocalEvaluation(plan, progress.tell, options.cache).run()
     verdict = believed(plan, result)
     if options.evidence:
         Evidence.of(plan, result, verdict).write(options.evidence)
@@ -56,15 +59,18 @@ def believed(plan: EvaluationPlan, result: EvaluationResult) -> Verdict:
 
 
 def _plan(options: argparse.Namespace) -> EvaluationPlan:
-    packs = planned_packs(options.pack)
+    runtime = pool_runtime(options.runtime, options.provider)
     plan = build_plan(
         baseline=subject("--baseline", options.baseline),
         candidate=subject("--candidate", options.candidate),
         technique=options.technique,
         purpose=options.purpose or Purpose.LATENCY,
-        packs=packs,
+        packs=planned_packs(options.pack),
         policy=policy(options.policy),
         threads=options.threads,
+        execution_providers=runtime.execution_providers,
+        runtime=runtime.name,
+        calibration=calibration(options.calibration),
     )
     return plan if options.purpose else _latency_reported(plan)
 

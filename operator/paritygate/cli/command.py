@@ -66,6 +66,10 @@ def _run(options: argparse.Namespace) -> int:
             from .power import plan
 
             return plan(options)
+        case "simulate":
+            from .simulate import simulate
+
+            return simulate(options)
         case "verify":
             from .evidence import verify
 
@@ -96,6 +100,16 @@ def _parser() -> argparse.ArgumentParser:
             "plan",
             "tell what a pack can prove, before any model is run",
             "example:\n  paritygate plan --pack pack.yaml --policy policy.yaml --technique Int8Static\n",
+        )
+    )
+    _simulate(
+        _command(
+            commands,
+            "simulate",
+            "show how often a policy would be wrong, and what it costs, before anyone trusts it",
+            "Made-up candidates (equal, exactly at a margin, broken, better) go through the real judge over the pack's "
+            "real labels;\nno model is run. Of a candidate at a margin at most alpha may pass.\n\n"
+            "example:\n  paritygate simulate --pack pack.yaml --policy policy.yaml --technique Int8Static\n",
         )
     )
     verify = _command(
@@ -140,6 +154,32 @@ def _check(parser: argparse.ArgumentParser) -> None:
         help=f"what the compression is for: makes the tier's latency gates decide; {_listed(Purpose)} (default: they "
         "are only reported, because this machine is not the device that will serve)",
     )
+    parser.add_argument(
+        "--runtime",
+        default="onnxruntime",
+        choices=["onnxruntime", "torch"],
+        metavar="NAME",
+        help="what runs the models: onnxruntime (default) or torch",
+    )
+    parser.add_argument(
+        "--provider",
+        action="append",
+        metavar="NAME",
+        help="execution provider, such as CUDAExecutionProvider; repeatable, best first (default "
+        "CPUExecutionProvider). A candidate that falls back to a later one fails",
+    )
+    parser.add_argument(
+        "--calibration",
+        metavar="URI",
+        help="inputs that the candidate was calibrated on (.npz or .parquet, the same forms as a model): items of a "
+        "pack that are among them make the check Inconclusive",
+    )
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        metavar="DIR",
+        help="keep the baseline's answers here for the next candidate; made if it isn't there. Latency is never kept",
+    )
     parser.add_argument("--threads", type=_positive, metavar="N", help="cores to use (default: as many as are allowed)")
     parser.add_argument("--json", action="store_true", help="print verdict, plan and result as JSON on stdout")
     parser.add_argument("--evidence", type=Path, metavar="FILE", help="write the record that `verify` rechecks")
@@ -150,6 +190,27 @@ def _plan(parser: argparse.ArgumentParser) -> None:
     _packs_and_policy(parser)
     parser.set_defaults(purpose=Purpose.MEMORY)
     parser.add_argument("--json", action="store_true", help="print the table as JSON on stdout")
+
+
+def _simulate(parser: argparse.ArgumentParser) -> None:
+    _packs_and_policy(parser)
+    parser.add_argument(
+        "--purpose",
+        type=Purpose,
+        choices=list(Purpose),
+        default=Purpose.MEMORY,
+        metavar="PURPOSE",
+        help=f"what the compression is for: {_listed(Purpose)}; its latency gates share the risk of a wrong Failed",
+    )
+    parser.add_argument(
+        "--paths",
+        type=_positive,
+        metavar="N",
+        help="evaluations to simulate of each candidate (default: as many as fit into 20 seconds)",
+    )
+    parser.add_argument("--seed", type=_whole, default=0, metavar="N", help="of all that is drawn by lot (default 0)")
+    parser.add_argument("--json", action="store_true", help="print the table as JSON on stdout")
+    parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
 
 
 def _packs_and_policy(parser: argparse.ArgumentParser) -> None:
@@ -169,6 +230,13 @@ def _packs_and_policy(parser: argparse.ArgumentParser) -> None:
 
 def _listed(words: type[Purpose] | type[Technique]) -> str:
     return ", ".join(words)
+
+
+def _whole(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{text} is below 0")
+    return number
 
 
 def _positive(text: str) -> int:

@@ -15,8 +15,13 @@ from typing import IO
 from paritygate_evaluator.layout import ROOT, TERMINATION_LOG, Layout
 from pydantic import ValidationError
 
-from paritygate.api import EvaluationPlan, EvaluationResult, Outcome, Progress, Reason
+from paritygate.api import DataFile, EvaluationPlan, EvaluationResult, Outcome, Progress, Reason, Subject
 from paritygate.judge import plan_digest
+
+from .usage import UsageError
+
+CACHE = "cache"
+"""Where `Layout.cache` looks for the baseline's answers, below its root."""
 
 _END_SECONDS = 5.0
 _MOST_LOG = 4000
@@ -28,28 +33,28 @@ class LocalEvaluation:
 
     plan: EvaluationPlan
     tell: Callable[[Progress], None]
+    cache: Path | None = None
+    """A folder in which the baseline's answers are kept for the next candidate."""
 
     def run(self) -> EvaluationResult:
         """Fetch, run, judge. An error of any of the three is a result too: outcome Error, with its reason."""
         with tempfile.TemporaryDirectory(prefix="paritygate-") as folder:
             layout = Layout(Path(folder), Path(folder) / "termination-log")
+            if self.cache:
+                (layout.root / CACHE).symlink_to(self.cache.resolve(), target_is_directory=True)
             refused = self._fetch(layout)
             return refused or self._judge(layout)
 
     def _fetch(self, layout: Layout) -> EvaluationResult | None:
         wanted = [
-            {"name": role, "uri": s.uri, "digest": s.digest, "dest": str(layout.model(role))}
-            for role, s in (("baseline", self.plan.baseline), ("candidate", self.plan.candidate))
+            _wanted("baseline", self.plan.baseline, layout.model("baseline")),
+            _wanted("candidate", self.plan.candidate, layout.model("candidate")),
         ]
         for k, pack in enumerate(self.plan.packs):
-            for part, data, dest in (
-                ("inputs", pack.inputs, layout.inputs(k)),
-                ("labels", pack.labels, layout.labels(k)),
-            ):
-                wanted.append({"name": f"{part}-{k}", "uri": data.uri, "digest": data.digest, "dest": str(dest)})
-        if seen := self.plan.calibration:
-            place = str(layout.calibration)
-            wanted.append({"name": "calibration", "uri": seen.uri, "digest": seen.digest, "dest": place})
+            wanted.append(_wanted(f"inputs-{k}", pack.inputs, layout.inputs(k)))
+            wanted.append(_wanted(f"labels-{k}", pack.labels, layout.labels(k)))
+        if self.plan.calibration:
+            wanted.append(_wanted("calibration", self.plan.calibration, layout.calibration))
         environment = {"PARITYGATE_FETCH": json.dumps(wanted), "PARITYGATE_LOCAL": "1"}
         with _process("fetch", layout, environment, subprocess.DEVNULL) as process:
             code = process.wait()
@@ -93,6 +98,20 @@ class LocalEvaluation:
         return EvaluationResult(
             input_digest=plan_digest(self.plan), outcome=Outcome.ERROR, reason=reason, message=message[:2048]
         )
+
+
+def make_cache(folder: Path) -> None:
+    """Make the folder, or refuse at once what would silently be no cache. Raises UsageError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--cache: {folder} can't be made a folder: {error.strerror}") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageError(f"--cache: {folder} can't be written; name a folder that is yours")
+
+
+def _wanted(name: str, source: Subject | DataFile, place: Path) -> dict[str, str | None]:
+    return {"name": name, "uri": source.uri, "digest": source.digest, "dest": str(place)}
 
 
 @contextlib.contextmanager

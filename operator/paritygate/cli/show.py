@@ -10,21 +10,29 @@ from rich.status import Status
 from rich.table import Table
 
 from paritygate.api import (
-    OF_ITEMS,
+    TRAITS,
     Claim,
     Decision,
     Enforcement,
     EvaluationPlan,
     EvaluationResult,
+    Evidence,
     GateRecord,
-    Metric,
+    LayerRecord,
     Outcome,
     Progress,
 )
-from paritygate.judge import Gate, Verdict
+from paritygate.judge import Verdict
+
+from .units import amount, noun, span, threshold
 
 _COLOURS = {Outcome.PASSED: "green", Outcome.FAILED: "red", Outcome.INCONCLUSIVE: "yellow", Outcome.ERROR: "magenta"}
 _WORST_FLIPS = 3
+_MOST_CULPRITS = 5
+_WIDTH = 110
+"""Of a table that goes to a file or a pipe, which have no width of their own."""
+_DEPARTED = 0.25
+"""Relative difference of a tensor that says more than rounding."""
 
 
 class ProgressLine:
@@ -58,58 +66,72 @@ class ProgressLine:
 
 def show_verdict(plan: EvaluationPlan, result: EvaluationResult, verdict: Verdict) -> None:
     """Print the verdict on stdout."""
-    console = _console()
+    console = new_console()
     colour = _COLOURS[verdict.outcome]
-    console.print(f"[bold {colour}]{verdict.outcome.upper()}[/]  {escape(verdict.reason)}")
+    console.print(f"[bold {colour}]{verdict.outcome.upper()}[/]  {escape(verdict.reason)}", soft_wrap=True)
     console.print(escape(verdict.message), soft_wrap=True)
     claims = {claim.name: claim for claim in plan.claims}
     if result.gates:
         console.print()
         console.print(_gates(claims, sorted(result.gates, key=lambda record: _badness(claims[record.claim], record))))
+    for line in [*_beside(plan, result), *_items(result)]:
+        console.print(escape(line), soft_wrap=True)
+
+
+def _beside(plan: EvaluationPlan, result: EvaluationResult) -> list[str]:
+    """What the table has no row for, a line each."""
+    lines = []
     if result.control and result.control.state != "Quiet":
-        console.print(escape(f"Latency was not judged: {result.control.message}"), soft_wrap=True)
-    if result.items:
-        console.print(
-            f"{result.items:,} items judged: {result.harmful_flips:,} newly wrong, {result.beneficial_flips:,} newly "
-            f"right, {result.neutral_flips:,} wrong in another way"
+        lines.append(f"Latency was not judged: {result.control.message}")
+    if result.culprits:
+        more = len(result.culprits) - _MOST_CULPRITS
+        named = ", ".join(culprit.gate for culprit in result.culprits[:_MOST_CULPRITS])
+        said = f"{named} and {more} more" if more > 0 else named
+        lines.append(f"Named as the cause, at most {float(plan.alpha_fail):.0%} to name any wrongly: {said}")
+    if first := _first_departure(result.layers):
+        cut = f", {first.saturated:.0%} of it cut off" if first.saturated else ""
+        lines.append(f"First departs at tensor {first.name}: relative difference {first.difference:.2f}{cut}")
+    repeat = result.repeat
+    if repeat and (repeat.baseline or repeat.candidate):
+        lines.append(
+            f"Asked again, {repeat.items:,} items: answered differently by the baseline {repeat.baseline:,}, by the "
+            f"candidate {repeat.candidate:,}; that part of the flips is chance, not compression"
         )
+    return lines
+
+
+def _items(result: EvaluationResult) -> list[str]:
+    if not result.items:
+        return []
+    lines = [
+        f"{result.items:,} items judged: {result.harmful_flips:,} newly wrong, {result.beneficial_flips:,} newly "
+        f"right, {result.neutral_flips:,} wrong in another way"
+    ]
     for flip in result.worst[:_WORST_FLIPS]:
         where = "".join(f", {column} {value}" for column, value in flip.slices.items())
         said = f"  {flip.id}{where}: label {flip.label}, baseline {flip.baseline}, candidate {flip.candidate}"
-        console.print(escape(f"{said} ({flip.confidence:.0%} sure)"))
+        lines.append(f"{said} ({flip.confidence:.0%} sure)")
+    return lines
 
 
-def show_power(plan: EvaluationPlan, gates: Sequence[Gate]) -> None:
-    """Print what each gate needs and has."""
-    table = _table("gate", "margin", "items", "needed", "power", "smallest margin", "then")
-    for gate in gates:
-        power = gate.power
-        if power is None:
-            continue
-        smallest = _points(power.smallest_margin) if power.smallest_margin else "-"
-        then = "refused" if gate.refused else "can only fail the candidate" if gate.excluded else "can be proved"
-        if not gate.hard:
-            then = "reports only"
-        row = [gate.name, _points(float(gate.claim.margin or 0)), f"{power.have:,}", f"{power.needed:,}"]
-        table.add_row(*map(escape, [*row, f"{power.power:.0%}", smallest, then]))
-    console = _console()
-    console.print(table)
-    console.print(
-        "needed: items with which an equal candidate passes nine times in ten, at "
-        f"{float(plan.flip_rate):.0%} flips and alpha {float(plan.alpha):.1%}; "
-        "power: how often it passes with the items there are",
-        soft_wrap=True,
-    )
+def _first_departure(layers: Sequence[LayerRecord]) -> LayerRecord | None:
+    return next((layer for layer in layers if layer.difference >= _DEPARTED), layers[0] if layers else None)
 
 
 def _gates(claims: dict[str, Claim], records: Sequence[GateRecord]) -> Table:
-    table = _table("gate", "measured", "allowed", "interval", "n", "decision")
+    table = new_table("gate", "what", "measured", "allowed", "interval", "n", "decision", folding=2)
     for record in records:
         claim = claims[record.claim]
-        decision = _decision(claim, record)
         colour = {"Harm": "red", "Proved": "green"}.get(record.decision, "yellow")
-        cells = [record.name, _measured(claim, record), _allowed(claim), _interval(claim, record), f"{record.n:,}"]
-        table.add_row(*map(escape, cells), f"[{colour}]{escape(decision)}[/]")
+        cells = [
+            record.name,
+            noun(claim),
+            amount(claim, record.estimate),
+            threshold(claim),
+            span(claim, record),
+            f"{record.n:,}",
+        ]
+        table.add_row(*map(escape, cells), f"[{colour}]{escape(_decision(claim, record))}[/]")
     return table
 
 
@@ -121,45 +143,27 @@ def _badness(claim: Claim, record: GateRecord) -> tuple[int, float]:
 
 
 def _decision(claim: Claim, record: GateRecord) -> str:
+    """One figure a model is no proof of anything: it is within its limit or not."""
+    figure = TRAITS[claim.metric].evidence in (Evidence.WEIGHT, Evidence.FIGURE)
     words = {
-        Decision.HARM: "WORSE than allowed",
-        Decision.PROVED: "not worse: proved",
+        Decision.HARM: "TOO MUCH" if figure else "WORSE: proved",
+        Decision.PROVED: "within" if figure else "not worse: proved",
         Decision.OPEN: "open" if record.n else "not measured",
-        Decision.NOT_PROVEN: "not proven: too few items",
+        Decision.NOT_PROVEN: "too few items",
     }
     return words[record.decision] + ("" if claim.enforcement is Enforcement.HARD else f" ({claim.enforcement})")
 
 
-def _measured(claim: Claim, record: GateRecord) -> str:
-    if record.estimate is None:
-        return "-"
-    if claim.metric in OF_ITEMS:
-        return f"{_points(record.estimate)} {'lost' if claim.metric is Metric.ACCURACY else 'newly wrong'}"
-    return f"{record.estimate:.3f} x"
-
-
-def _allowed(claim: Claim) -> str:
-    return _points(float(claim.margin or 0)) if claim.metric in OF_ITEMS else f"{float(claim.limit or 0):.2f} x"
-
-
-def _interval(claim: Claim, record: GateRecord) -> str:
-    if record.interval is None:
-        return "-"
-    low, high = record.interval
-    return f"{low * 100:.2f} to {high * 100:.2f}" if claim.metric in OF_ITEMS else f"{low:.3f} to {high:.3f}"
-
-
-def _points(share: float) -> str:
-    return f"{share * 100:.2f} pt"
-
-
-def _table(*columns: str) -> Table:
+def new_table(*columns: str, folding: int = 0) -> Table:
+    """A table without a frame; its first and last columns are words. The first `folding` may be folded to fit."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for number, column in enumerate(columns):
-        table.add_column(column, justify="left" if number in (0, len(columns) - 1) else "right", no_wrap=True)
+        words = number in (0, len(columns) - 1) or number < folding
+        fold = number < folding
+        table.add_column(column, justify="left" if words else "right", no_wrap=not fold, overflow="fold")
     return table
 
 
-def _console() -> Console:
-    # A file or a pipe has no width: rows must not be folded or cut to a guessed one.
-    return Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+def new_console() -> Console:
+    """Stdout, as wide as the terminal; where there is none, wide enough for every table."""
+    return Console(width=None if sys.stdout.isatty() else _WIDTH, highlight=False)

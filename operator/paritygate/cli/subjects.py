@@ -5,14 +5,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from pydantic import ValidationError
+
 from paritygate.api import DataFile, PlannedPack, ScenarioPack, Subject, ValidationPolicy
 from paritygate.api.manifest import load_one
 from paritygate.api.policy import PolicySpec
+from paritygate.api.pool import PoolRuntime
 from paritygate.evidence import manifest_digest
 from paritygate.judge import planned_pack
 
 from .usage import UsageError
 
+_INPUTS = (".npz", ".parquet", ".pq")
 _DIGEST = re.compile(r"^(?P<uri>.+)@(?P<digest>sha256:[0-9a-f]{64})$")
 
 
@@ -26,6 +30,28 @@ def subject(option: str, typed: str) -> Subject:
         raise UsageError(f"{option}: {typed!r}: a digest is sha256: and 64 hexadecimal digits")
     uri, digest = (match["uri"], match["digest"]) if match else (typed, None)
     return Subject(**_located(option, uri, digest, Path.cwd()))
+
+
+def calibration(typed: str | None) -> DataFile | None:
+    """What a candidate was calibrated on, as typed: the forms of `subject`. Raises UsageError."""
+    if typed is None:
+        return None
+    option = "--calibration"
+    data = subject(option, typed)
+    path = local_path(data.uri)
+    if path is not None and path.is_file() and path.suffix not in _INPUTS:
+        said = f"{path.name} ends in {path.suffix or 'nothing'!r}: give the inputs as the packs have them"
+        raise UsageError(f"{option}: {said}, {' or '.join(_INPUTS[:2])}")
+    return DataFile(uri=data.uri, digest=data.digest)
+
+
+def pool_runtime(name: str, providers: Sequence[str] | None) -> PoolRuntime:
+    """Runtime and execution providers, by the rules of an AcceleratorPool. Raises UsageError."""
+    try:
+        return PoolRuntime.model_validate({"name": name} | ({"executionProviders": providers} if providers else {}))
+    except ValidationError as error:
+        said = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise UsageError(f"--provider {' --provider '.join(providers or ())}: {said}") from error
 
 
 def planned_packs(files: Sequence[Path]) -> tuple[PlannedPack, ...]:

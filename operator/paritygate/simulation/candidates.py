@@ -83,18 +83,18 @@ def candidates(setting: Setting) -> tuple[Candidate, ...]:
     Of several gates of one kind it is the one with the fewest items: there damage hides best.
     """
     made = _Making(setting)
-    found = [made.everywhere(Kind.EQUAL, 0.0)]
     by_kind: dict[tuple[Metric, bool, str | None], Gate] = {}
     for gate in setting.hard():
         key = (gate.claim.metric, gate.slice is not None, gate.claim.perturbation)
         if key not in by_kind or len(gate.sequence) < len(by_kind[key].sequence):
             by_kind[key] = gate
-    found += [made.harmed(gate) for gate in by_kind.values()]
-    overall = [gate for gate in by_kind.values() if _movable(gate)]
-    for gate in [g for g in overall if g.slice is None][:1] or overall[:1]:
-        found += [made.losing(Kind.TWICE, gate, 2.0), made.losing(Kind.BETTER, gate, -0.5)]
-    found.append(made.everywhere(Kind.BROKEN, BROKEN))
+    movable = sorted((g for g in by_kind.values() if _movable(g)), key=lambda gate: gate.slice is not None)
     excluded = [gate for gate in setting.hard(excluded=True) if _movable(gate)]
+    found = [made.everywhere(Kind.EQUAL, 0.0)]
+    found += [made.losing(Kind.BETTER, gate, -0.5) for gate in movable[:1]]
+    found += [made.harmed(gate) for gate in by_kind.values()]
+    found += [made.losing(Kind.TWICE, gate, 2.0) for gate in movable[:1]]
+    found.append(made.everywhere(Kind.BROKEN, BROKEN))
     if excluded:
         found.append(made.losing(Kind.EXCLUDED, max(excluded, key=lambda gate: len(gate.sequence)), 2.0))
     return tuple(found)

@@ -8,11 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from paritygate.api import GateRecord, Outcome
-from paritygate.judge import UNKNOWN, Column, ItemTally, conclude
+from paritygate.judge import UNKNOWN, Column, ItemTally, conclude, hard_gates
 from paritygate.judge.schedule import STEP, ItemGates
 
 from .candidates import Candidate
 from .draws import drawn
+from .foresight import ForeseeingTally
 from .setting import CHECKS, Setting
 
 Ints = npt.NDArray[np.int64]
@@ -44,10 +45,13 @@ class _Answers:
         return self.views[name]
 
     def read(self, column: Column, indices: Ints) -> npt.NDArray[np.integer]:
+        return np.where(self.views[column.perturbation].revealed[indices], self.true(column, indices), UNKNOWN)
+
+    def true(self, column: Column, indices: Ints) -> npt.NDArray[np.integer]:
+        """What will be seen once it is judged."""
         if column not in self._values:
             self._values[column] = self._draw(column)
-        revealed = self.views[column.perturbation].revealed
-        return np.where(revealed[indices], self._values[column][indices], UNKNOWN)
+        return self._values[column][indices]
 
 
 def evaluate(setting: Setting, candidate: Candidate, seed: tuple[int, ...]) -> Ending:
@@ -59,7 +63,9 @@ def evaluate(setting: Setting, candidate: Candidate, seed: tuple[int, ...]) -> E
         return Ending(Outcome.INCONCLUSIVE, 0)
     answers = _Answers(setting, partial(_drawn, setting, candidate, seed))
     plan = setting.judged
-    gates = ItemGates.of(plan, setting.gates)
+    hard = hard_gates(setting.gates)
+    tallies = [ForeseeingTally(g, plan, hard, partial(answers.true, g.column)) for g in setting.counted]
+    gates = ItemGates(plan, tallies)
     while step := gates.next(answers, STEP):
         for name, indices in step.items():
             answers.view(name).revealed[indices] = True

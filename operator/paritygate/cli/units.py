@@ -1,0 +1,47 @@
+"""Figures in the unit of their metric, as the verdict's sentences have them: points for shares, x for ratios."""
+
+from paritygate.api import TRAITS, Claim, Evidence, GateRecord, Metric
+
+_POINTS = frozenset({Evidence.FLIPS, Evidence.RATE, Evidence.CONFUSION, Evidence.GAP})
+_RATIOS = frozenset(metric for metric in Metric if metric.endswith("Ratio"))
+
+
+def noun(claim: Claim) -> str:
+    """What is measured."""
+    said = TRAITS[claim.metric].noun
+    if claim.metric is Metric.LATENCY_RATIO:
+        said = f"p{float(claim.quantile or 0) * 100:.0f} {said}"
+    return f"{said} under {claim.perturbation}" if claim.perturbation else said
+
+
+def amount(claim: Claim, value: float | None) -> str:
+    """A figure of this claim, with its unit; "-" for none."""
+    if value is None:
+        return "-"
+    if TRAITS[claim.metric].evidence is Evidence.REGRESSIONS:
+        return f"{value:,.0f}"
+    if TRAITS[claim.metric].evidence in _POINTS:
+        return f"{value * 100:.2f} pt"
+    if TRAITS[claim.metric].threshold == "margin":
+        return f"{value:.4f}"
+    return f"{value:.3f}" + (" x" if claim.metric in _RATIOS else "")
+
+
+def threshold(claim: Claim) -> str:
+    """What is allowed: the margin or the limit; no item at all where there is neither."""
+    match TRAITS[claim.metric].threshold:
+        case "margin":
+            return amount(claim, float(claim.margin or 0))
+        case "limit":
+            return f"{float(claim.limit or 0):.2f}" + (" x" if claim.metric in _RATIOS else "")
+    return "0"
+
+
+def span(claim: Claim, record: GateRecord) -> str:
+    """The interval, in the unit of the figure beside it."""
+    if record.interval is None:
+        return "-"
+    low, high = record.interval
+    if TRAITS[claim.metric].evidence in _POINTS:
+        return f"{low * 100:.2f} to {high * 100:.2f}"
+    return f"{low:.3f} to {high:.3f}"
