@@ -118,10 +118,22 @@ def advance(state: GapState, batches: npt.ArrayLike, margin: float, bet: FlipBet
     return state
 
 
-def log_e_path(batches: npt.ArrayLike, margin: float, bet: FlipBet = GAP_1, *, harm: bool = False) -> Floats:
-    """Log wealth (..., k, 2) of the two signs after each of `batches` (..., k, 2, 4). Errors as `advance`."""
-    counts = _check(batches, bet.batch, 0)
-    return _by_sign([_path(part, counts) for part in _parts(margin, bet, harm)], harm)
+def log_e_path(
+    batches: npt.ArrayLike,
+    margin: float,
+    bet: FlipBet = GAP_1,
+    *,
+    harm: bool = False,
+    means: tuple[tuple[float, float], tuple[float, float]] | None = None,
+) -> Floats:
+    """Log wealth (..., k, 2) of the two signs after each of `batches` (..., k, 2, 4). Errors as `advance`.
+
+    With `means`, (E d, E s) of g and of h, only at the guesses next to them: an upper bound of it, for simulations.
+    """
+    counts, parts = _check(batches, bet.batch, 0), _parts(margin, bet, harm)
+    if means:
+        parts = [part.near(means[1 - part.first][place % 2]) for place, part in enumerate(parts)]
+    return _by_sign([_path(part, counts) for part in parts], harm)
 
 
 def planned_path(batches: npt.ArrayLike, margin: float, bet: FlipBet = GAP_1) -> Floats:
@@ -195,6 +207,11 @@ class _Part:
     bet: FlipBet
     pooled: bool
     """Whether the bet believes that both groups have one mean (a pass: nothing is lost), or each its own."""
+
+    def near(self, guess: float) -> "_Part":
+        """The same in the one cell that holds this guess."""
+        after = int(np.clip(np.searchsorted(self.edges, guess, side="right"), 1, self.edges.size - 1))
+        return replace(self, edges=self.edges[after - 1 : after + 1])
 
 
 def _parts(margin: float, bet: FlipBet, harm: bool) -> list[_Part]:
