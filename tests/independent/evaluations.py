@@ -145,7 +145,7 @@ def _gate(one: Claim, part: Slice | None, count: int, power: float, marks: np.nd
 
 def _times(blocks: int, slowdown: float, draw: np.random.Generator) -> np.ndarray:
     """Blocks in ns: calls so short that many times are one."""
-    times = draw.lognormal(0, 0.05, (blocks, 4)) * 3000
+    times = draw.lognormal(0, 0.05, (blocks, 4)) * 300
     times[:, 2:] *= slowdown
     return times.astype(np.int64)
 
