@@ -170,7 +170,7 @@ def plans(draw: st.DrawFn, claims: tuple[Claim, ...], most: int) -> EvaluationPl
     )
 
 
-@settings(max_examples=80, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(plan=plans(BY_ITEM, 5), how=BEHAVIOURS, seed=SEEDS)
 def test_items_of_any_kind_are_judged_twice_alike(plan, how, seed):
     judged_again(plan, evaluate(plan, how, seed))
@@ -215,7 +215,7 @@ def test_the_gap_between_two_groups_is_judged_twice_alike(how, decision):
         assert again.gates["gap/a | b"].decision == decision
 
 
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=8, deadline=None, derandomize=True)
 @given(plan=plans((FAIRNESS, ACCURACY), 2), how=BEHAVIOURS, unfair=st.booleans(), seed=SEEDS)
 def test_gaps_of_any_size_are_judged_twice_alike(plan, how, unfair, seed):
     judged_again(plan, evaluate(plan, replace(how, unfair=unfair), seed))
