@@ -23,7 +23,7 @@ check: env ## Formatting, lint, types, import rules, generated files
 	$(PY) -m paritygate.api.crd --check
 
 unit: env ## Tests that need nothing but Python (under a minute)
-	$(PYTEST) -m "not api and not cluster" -n auto --dist worksteal
+	$(PYTEST) -m "not api and not cluster" -n auto --dist loadgroup
 
 test-api: env ## Tests against a real API server, control plane only
 	$(PY) -m tests.cluster build --profile api >/dev/null

@@ -46,7 +46,7 @@ from .interface import check_interface, check_items, check_provider
 from .items import ItemGates, judge_items
 from .labels import Labels
 from .latency import Latency
-from .layers import DEPARTED, departures
+from .layers import departures
 from .measures import measured
 from .planning import gates_of, known_items
 from .scoring import scorer_for
@@ -91,6 +91,7 @@ class Evaluation:
     _measured: list[GateRecord] = field(default_factory=list)
     _repeat: RepeatRecord | None = None
     _layers: tuple[LayerRecord, ...] = ()
+    _departs: str = ""
     _told: float = 0.0
     _started: str = field(default_factory=lambda: _now())
 
@@ -115,7 +116,8 @@ class Evaluation:
             return self._result(Outcome.INCONCLUSIVE, *refused)
         control = self._latency.control if self._latency else None
         verdict = conclude(self.plan, self._records(), self._checks, control)
-        return self._result(verdict.outcome, verdict.reason, self._message(verdict.message))
+        said = f"{verdict.message}. {self._departs}" if self._departs else verdict.message
+        return self._result(verdict.outcome, verdict.reason, said)
 
     def _plan_power(self) -> str:
         """Tell what the items can prove; the reason to refuse, if a gate that may not be left out can't be proved."""
@@ -158,7 +160,7 @@ class Evaluation:
         if self.cache:
             self._environment["baselineAnswersFromCache"] = str(evidence.cached)
         if items.failed():
-            self._layers = departures(runner, evidence.lost())
+            self._layers, self._departs = departures(runner, evidence.lost())
             return None
         self._latency = Latency(self.plan, self._gates, runner, order)
         self._latency.measure(
@@ -189,10 +191,10 @@ class Evaluation:
         asked = {column.perturbation for column in columns}
         perturbations = [p for p in self.plan.packs[0].perturbations if p.name in asked]
         scorer = scorer_for(self.plan.packs, baseline.outputs, self.labels, columns)
-        figures = Figures(
-            scorer, {claim.metric for claim in self.plan.claims if claim.metric in SOFT_ONLY}, self.labels
-        )
-        return Evidence(runner, scorer, self.labels, columns, perturbations, self._kept(baseline), figures)
+        soft = {claim.metric for claim in self.plan.claims if claim.metric in SOFT_ONLY}
+        figures, kept = Figures(scorer, soft, self.labels), self._kept(baseline)
+        threads = int(self._environment["threads"])
+        return Evidence(runner, scorer, self.labels, columns, perturbations, kept, figures, threads)
 
     def _kept(self, baseline: Description) -> OutputCache | None:
         """Everything that the baseline's answers depend on is in the key."""
@@ -330,13 +332,6 @@ class Evaluation:
 
     def _culprits(self) -> tuple[Culprit, ...]:
         return culprits(self.plan, self._items.tallies) if self._items else ()
-
-    def _message(self, said: str) -> str:
-        """The verdict's sentence, and where a failed candidate first departs from the baseline."""
-        if not self._layers:
-            return said
-        first = next((layer for layer in self._layers if layer.difference >= DEPARTED), self._layers[0])
-        return f"{said}. It first departs at tensor {first.name} (relative difference {first.difference:.2f})"
 
     def _result(self, outcome: Outcome, reason: Reason, message: str) -> EvaluationResult:
         harmful, beneficial, neutral = self._evidence.flips() if self._evidence else (0, 0, 0)

@@ -99,6 +99,8 @@ class Evidence:
     """Told of every chunk of the items as they are: what can only warn."""
     _views: dict[str, View] = field(default_factory=dict)
     _trailing: tuple[tuple[int, ...], ...] | None = None
+    threads: int = 1
+    """Callers among which the runner shares the batches of a chunk."""
     _row_bytes: int = 1024
     _batch: int = 1
     _seconds: float = 0.0
@@ -146,7 +148,9 @@ class Evidence:
     def ahead(self) -> int:
         """Items to compute at once, so that a chunk takes a moment and little memory whatever the models."""
         wanted = _CHUNK_SECONDS / self._seconds if self._seconds else _SMALLEST_CHUNK
-        return int(min(max(wanted, _SMALLEST_CHUNK), self._largest))
+        # Whole rounds of batches: at the end of a chunk callers would wait for each other.
+        whole = self._batch * self.threads
+        return int(min(-(-max(wanted, _SMALLEST_CHUNK) // whole) * whole, max(self._largest, whole)))
 
     @property
     def _largest(self) -> int:
