@@ -202,7 +202,7 @@ def evaluate(
         gates=tuple(records),
         checks=checks,
         control=control,
-        culprits=culprits(plan, tallies),
+        culprits=culprits(plan, tallies, hard_gates(gates)),
         items=how.items,
         latency_blocks=encode_blocks(blocks) if how.blocks else "",
         control_blocks=encode_blocks(again) if how.control_blocks else "",

@@ -39,7 +39,7 @@ def recompute(plan: Json, result: Json) -> Again:
     gates = [judge(plan, claims[gate["claim"]], gate, level, result["latencyBlocks"]) for gate in result["gates"]]
     control = _control(plan, result, level)
     outcome, reason = _verdict(plan, result, gates, control)
-    named = _culprits(gates, level.alpha_fail)
+    named = _culprits(gates, level)
     return Again(digest(plan), {gate.name: gate for gate in gates}, named, control, outcome, reason)
 
 
@@ -53,13 +53,13 @@ def _control(plan: Json, result: Json, level: Level) -> str | None:
     return times.control_state(times.decode(result["controlBlocks"]), ratio, level.alpha, level.alpha_fail)
 
 
-def _culprits(gates: list[Judged], alpha_fail: float) -> list[tuple[str, float]]:
-    """Holm on p = min(1, 1 / the largest wealth against the gate), over hard gates of items, section 4."""
+def _culprits(gates: list[Judged], level: Level) -> list[tuple[str, float]]:
+    """Holm on p = min(1, 1 / the largest wealth against the gate), over all G hard gates; those of items are named."""
     peaks = sorted((-gate.harm_peak, gate.name) for gate in gates if gate.hard and gate.harm_peak is not None)
     named, adjusted = [], 0.0
     for k, (negative, name) in enumerate(peaks):
-        adjusted = max(adjusted, (len(peaks) - k) * min(1.0, math.exp(negative)))
-        if adjusted > alpha_fail:
+        adjusted = max(adjusted, (level.hard - k) * min(1.0, math.exp(negative)))
+        if adjusted > level.alpha_fail:
             break
         named.append((name, adjusted))
     return named

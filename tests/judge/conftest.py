@@ -88,7 +88,7 @@ def evaluate(
         message=verdict.message,
         gates=records,
         checks=CHECKED,
-        culprits=culprits(plan, tallies),
+        culprits=culprits(plan, tallies, hard_gates(gates)),
         items=len(ids),
         harmful_flips=int((outcomes == LOST).sum()),
         beneficial_flips=int((outcomes == WON).sum()),

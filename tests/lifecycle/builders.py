@@ -142,7 +142,7 @@ def result(plan: EvaluationPlan, kind: str = "passes", **update: Any) -> Evaluat
             "items": max(record.n for record in records),
             "harmful_flips": max(record.n10 for record in records),
             "beneficial_flips": max(record.n01 for record in records),
-            "culprits": culprits(plan, _tallies(kind)),
+            "culprits": culprits(plan, _tallies(kind), hard_gates(_expanded(3000))),
             "baseline_digest": plan.baseline.digest or SHA[A],
             "candidate_digest": plan.candidate.digest,
             **update,

@@ -91,7 +91,7 @@ def honest_result(plan: EvaluationPlan, attempt: int, harm: int) -> EvaluationRe
         checks=checks,
         items=ITEMS,
         harmful_flips=harm,
-        culprits=culprits(plan, tallies),
+        culprits=culprits(plan, tallies, hard_gates(gates)),
         baseline_digest=plan.baseline.digest or plan.candidate.digest,
         candidate_digest=plan.candidate.digest,
     )

@@ -32,6 +32,7 @@ from paritygate.judge import (
     column_of,
     conclude,
     culprits,
+    hard_gates,
     plan_digest,
     ratio_record,
     underpowered,
@@ -331,7 +332,7 @@ class Evaluation:
         )
 
     def _culprits(self) -> tuple[Culprit, ...]:
-        return culprits(self.plan, self._items.tallies) if self._items else ()
+        return culprits(self.plan, self._items.tallies, hard_gates(self._gates)) if self._items else ()
 
     def _result(self, outcome: Outcome, reason: Reason, message: str) -> EvaluationResult:
         harmful, beneficial, neutral = self._evidence.flips() if self._evidence else (0, 0, 0)

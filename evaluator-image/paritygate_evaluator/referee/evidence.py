@@ -97,10 +97,10 @@ class Evidence:
     """Where the baseline's outputs are kept for the next candidate."""
     figures: Figures | None = None
     """Told of every chunk of the items as they are: what can only warn."""
-    _views: dict[str, View] = field(default_factory=dict)
-    _trailing: tuple[tuple[int, ...], ...] | None = None
     threads: int = 1
     """Callers among which the runner shares the batches of a chunk."""
+    _views: dict[str, View] = field(default_factory=dict)
+    _trailing: tuple[tuple[int, ...], ...] | None = None
     _row_bytes: int = 1024
     _batch: int = 1
     _seconds: float = 0.0

@@ -23,6 +23,7 @@ from paritygate.stats.flip import FLIP_1
 
 from .batchlog import MOST_UNITS, tokens
 from .columns import Kind, column_of
+from .gates import LABEL
 from .processes import confusion, gap
 
 MOST_ITEMS = 1 << 22
@@ -136,9 +137,12 @@ def _numbers(value: object, where: str) -> Iterator[tuple[str, float]]:
 
 
 def _name(claim: Claim, record: GateRecord) -> str | None:
-    if claim.slice_by is None:
+    column = LABEL if claim.metric in PER_CLASS else claim.slice_by
+    if column is None:
         return claim.name if record.slice is None else None
-    if record.slice is None or record.slice.column != claim.slice_by:
+    if record.slice is None or record.slice.column != column:
+        return None
+    if claim.value not in (None, record.slice.value):
         return None
     return f"{claim.name}/{record.slice.value}"
 

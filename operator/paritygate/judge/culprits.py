@@ -10,16 +10,16 @@ from .tally import ItemTally
 MOST = 64
 
 
-def culprits(plan: EvaluationPlan, tallies: Sequence[ItemTally]) -> tuple[Culprit, ...]:
+def culprits(plan: EvaluationPlan, tallies: Sequence[ItemTally], hard: int) -> tuple[Culprit, ...]:
     """The gates whose harm is proved beside all others', surest first: Holm on e-values, valid whenever one looks.
 
     The chance to name any gate that is not worse than its margin is at most the plan's alphaFail, however the gates
-    overlap.
+    overlap. The family are all `hard` hard gates, also those that have counted nothing yet, and those of latency and
+    size, which name themselves: else one could look at slices one after another until one is named.
     """
-    judged = [tally for tally in tallies if tally.n and tally.gate.hard]
-    if not judged:
-        return ()
-    adjusted = adjusted_harm([tally.harm_peak for tally in judged])
+    judged = [tally for tally in tallies if tally.gate.hard]
+    peaks = [tally.harm_peak for tally in judged]
+    adjusted = adjusted_harm([*peaks, *[0.0] * (hard - len(peaks))])[: len(peaks)]
     named = sorted(
         (float(p), tally.gate.name) for p, tally in zip(adjusted, judged, strict=True) if p <= float(plan.alpha_fail)
     )

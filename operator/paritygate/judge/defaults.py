@@ -3,6 +3,7 @@
 The margins are a judgement, not data; every one can be overridden by name.
 """
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -274,9 +275,19 @@ def _slice(
     )
 
 
+_LONGEST_NAME = 128
+
+
 def _named(kind: str, value: str) -> str:
-    """A gate's name may not hold every character that a class's may."""
-    return f"{kind}-{re.sub('[^A-Za-z0-9]+', '-', value).strip('-') or 'class'}"[:128].rstrip("-")
+    """A gate's name may not hold every character that a class's may; what is lost of it stands there as a digest.
+
+    Two classes of one name would be one gate, and the other class could be lost without a word.
+    """
+    name = f"{kind}-{value}"
+    if re.fullmatch("[-_.A-Za-z0-9]*[A-Za-z0-9]", value) and len(name) <= _LONGEST_NAME:
+        return name
+    plain = re.sub("[^A-Za-z0-9]+", "-", name)[: _LONGEST_NAME - 9].strip("-")
+    return f"{plain}-{hashlib.sha256(value.encode()).hexdigest()[:8]}"
 
 
 def _latency(quantile: str, limit: str) -> Claim:

@@ -1,5 +1,6 @@
 """Claims cut along the data: one gate for each slice, class or pair of groups, with its own order and planned power."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -39,6 +40,9 @@ LABEL = "label"
 
 MOST_GROUPS = 10
 """Groups of a fairness gate: it compares every two of them."""
+
+LONGEST_GROUP = 62
+"""Characters of one: the two of a gap stand in one name."""
 
 _NONE: Ints = np.zeros(0, np.int64)
 
@@ -133,7 +137,17 @@ def expand(
     gates: list[Gate] = []
     for claim in plan.claims if claims is None else claims:
         gates += _Cut(plan, items, order, claim, with_margins).gates()
+    _check_names(gates)
     return tuple(gates)
+
+
+def _check_names(gates: Sequence[Gate]) -> None:
+    """Evidence is kept by name: of two gates of one name, the second would be judged by the first one's."""
+    names = Counter(gate.name for gate in gates)
+    name, times = names.most_common(1)[0] if names else ("", 0)
+    if times > 1:
+        said = f"{times} gates have this name; call the gate, the slice column or its values differently"
+        raise PlanError(f"gate {name}", said)
 
 
 def coded(column: Sequence[str]) -> tuple[Sequence[str], Ints]:
@@ -195,6 +209,10 @@ class _Cut:
         if len(groups) > MOST_GROUPS:
             said = f"column {self.claim.slice_by!r} has {len(groups)} values, every two are compared: at most"
             raise self._error("sliceBy", f"{said} {MOST_GROUPS}; group its values")
+        longest = max(groups, key=len)
+        if len(longest) > LONGEST_GROUP:
+            said = f"{longest!r} of column {self.claim.slice_by!r} has {len(longest)} characters, a gap is named by two"
+            raise self._error("sliceBy", f"{said} groups: at most {LONGEST_GROUP} each; write shorter values")
         gates = []
         for first, second in combinations(groups, 2):
             inside = (codes == values.index(first)) | (codes == values.index(second))

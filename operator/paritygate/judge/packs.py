@@ -45,6 +45,7 @@ def check_packs(packs: Sequence[PlannedPack]) -> Task:
     if not packs:
         raise PlanError("packs", "name at least one ScenarioPack: without items nothing can be proved")
     first = packs[0]
+    _check_distinct(packs)
     for pack in packs:
         if PACK in (*pack.slices, *(column.column for column in pack.derived)):
             raise PlanError(
@@ -59,7 +60,40 @@ def check_packs(packs: Sequence[PlannedPack]) -> Task:
                 said = f"{what} is {theirs or 'not said'} in {pack.name} and {ours or 'not said'} in {first.name}"
                 raise PlanError("packs", f"{said}: packs that are judged together must agree")
         _check_derived(pack)
+    _check_alike(packs)
     return first.task
+
+
+def _check_distinct(packs: Sequence[PlannedPack]) -> None:
+    """An item that comes twice counts twice, as if it were two: what one proves is far less."""
+    for what, of in (("name", _name_of), ("inputs", _inputs_of)):
+        seen: dict[str, str] = {}
+        for pack in packs:
+            if of(pack) in seen:
+                said = f"{seen[of(pack)]} and {pack.name} have the same {what}, and every item would count twice"
+                raise PlanError("packs", f"{said}; leave one out")
+            seen[of(pack)] = pack.name
+
+
+def _name_of(pack: PlannedPack) -> str:
+    return pack.name
+
+
+def _inputs_of(pack: PlannedPack) -> str:
+    return pack.inputs.digest or pack.inputs.uri
+
+
+def _check_alike(packs: Sequence[PlannedPack]) -> None:
+    """What two packs call by one name must be one thing: only one of the two would be done, to the items of both."""
+    for what in ("perturbations", "derived"):
+        told: dict[str, tuple[str, object]] = {}
+        for pack in packs:
+            for one in getattr(pack, what):
+                name = one.name if what == "perturbations" else one.column
+                first, known = told.setdefault(name, (pack.name, one))
+                if known != one:
+                    said = f"{name!r} ({what}) is not the same in {first} and {pack.name}"
+                    raise PlanError("packs", f"{said}: give one of them another name")
 
 
 def common_columns(packs: Sequence[PlannedPack]) -> tuple[str, ...]:

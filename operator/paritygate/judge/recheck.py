@@ -77,7 +77,7 @@ def recompute(plan: EvaluationPlan, result: EvaluationResult) -> Verdict:
             tallies.append(_check_items(plan, claim, record, max(1, hard)))
         else:
             _check_measured(plan, claim, record, max(1, hard), result)
-    _check_culprits(plan, tallies, result)
+    _check_culprits(plan, tallies, max(1, hard), result)
     verdict = conclude(plan, result.gates, result.checks, result.control)
     if (verdict.outcome, verdict.reason) != (result.outcome, result.reason):
         raise ResultRefused(
@@ -133,8 +133,8 @@ def _check_items(plan: EvaluationPlan, claim: Claim, record: GateRecord, hard: i
     return tally
 
 
-def _check_culprits(plan: EvaluationPlan, tallies: list[ItemTally], result: EvaluationResult) -> None:
-    again = culprits(plan, tallies)
+def _check_culprits(plan: EvaluationPlan, tallies: list[ItemTally], hard: int, result: EvaluationResult) -> None:
+    again = culprits(plan, tallies, hard)
     said = {culprit.gate: culprit.adjusted for culprit in result.culprits}
     if set(said) != {culprit.gate for culprit in again} or not all(
         _close(said[culprit.gate], culprit.adjusted) for culprit in again
