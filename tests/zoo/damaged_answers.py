@@ -7,12 +7,14 @@ from onnx import helper
 from paritygate.api import Technique
 
 from . import compression, populations, stock, training
-from .entry import Case, Exhibit, damage
+from .entry import Case, Exhibit, Gate, damage
 from .networks import Floats, Network, tokens
 from .populations import Digits
 from .workshop import Workshop
 
 WIDE = "0.10"
+_FLIPS_ASIDE: Gate = {"name": "harmful-flips", "metric": "HarmfulFlipRate", "margin": "0.5"}
+"""What a broken model loses, the gate of harmful flips sees as soon as the gate of accuracy does."""
 
 
 def _judged(workshop: Workshop, name: str, candidate: Network, technique: Technique) -> Case:
@@ -37,8 +39,8 @@ def swapped_classes(workshop: Workshop) -> Case:
     order = [0, 1, 2, 5, 4, 3, 6, 7, 8, 9]
     matrix, bias = network.layers[-1]
     model = workshop.model("swapped", network.with_layer(-1, matrix[:, order], bias[order]).proto())
-    gates = ({"name": "harmful-flips", "metric": "HarmfulFlipRate", "margin": "0.5"},)
-    return Case(stock.digits_model(workshop), model, (stock.plain_digits_pack(workshop),), gates, Technique.OTHER)
+    packs = (stock.plain_digits_pack(workshop),)
+    return Case(stock.digits_model(workshop), model, packs, (_FLIPS_ASIDE,), Technique.OTHER)
 
 
 @damage("critical-3/3", "A bias was rounded away: class 3, declared critical, has a margin of its own and loses more.")
@@ -56,7 +58,8 @@ def critical_class_worse(workshop: Workshop) -> Case:
 @damage("accuracy", "Seven tenths of every hidden layer pruned away, and nothing trained again.")
 def pruned_too_far(workshop: Workshop) -> Case:
     model = workshop.model("pruned-too-far", compression.pruned(training.digits(), 0.7).proto())
-    return Case(stock.digits_model(workshop), model, (stock.plain_digits_pack(workshop),), (), Technique.OTHER)
+    packs = (stock.plain_digits_pack(workshop),)
+    return Case(stock.digits_model(workshop), model, packs, (_FLIPS_ASIDE,), Technique.OTHER)
 
 
 @damage("by-scanner/B", "Static INT8, calibrated on scanner A only: the average loses 2 points, scanner B 20.")
@@ -74,7 +77,7 @@ def calibrated_on_one_scanner(workshop: Workshop) -> Case:
 @damage("by-input-range/largest tenth", "Activations saturate; nobody declared a slice, the technique brings one.")
 def saturated_activations(workshop: Workshop) -> Case:
     network = training.digits()
-    most = float(np.quantile(_hidden(network, stock.calibration(0.0)), 0.95))
+    most = float(np.quantile(_hidden(network, stock.calibration(0.0)), 0.90))
     model = network.proto()
     (relu,) = [node for node in model.graph.node if node.name == "layer0/Relu"]
     clip = helper.make_node("Clip", ["unclipped", "", "most"], [relu.output[0]], "layer0/Clip")
@@ -119,7 +122,11 @@ def unsure_items_lost(workshop: Workshop) -> Case:
         return coarse
 
     candidate = replace(network, layers=(*((rounded(w), b) for w, b in network.layers[:-1]), network.layers[-1]))
-    gates = ({"name": "accuracy", "metric": "Accuracy", "margin": "0.03"},)
+    gates = (
+        {"name": "accuracy", "metric": "Accuracy", "margin": "0.03"},
+        {"name": "brier", "metric": "Brier", "margin": WIDE},
+        _FLIPS_ASIDE,
+    )
     model = workshop.model("two-bits", candidate.proto())
     return Case(
         stock.digits_model(workshop), model, (stock.many_digits_pack(workshop),), gates, Technique.INT4_WEIGHT_ONLY
