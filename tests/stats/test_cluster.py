@@ -97,9 +97,9 @@ def test_equal_models_pass_and_a_broken_one_is_caught() -> None:
 
 
 def test_rounding_up_never_blames() -> None:
-    barely = np.tile([round(MARGIN * SCALE) * 5 + 5, 5], (5000, 1))  # the margin, each item's loss rounded up
-    assert barely[0, 0] * UNIT > 5 * MARGIN
-    assert not advance(HARM_START, barely, MARGIN, LARGEST, harm=True).latched
+    margin = 327.01 * UNIT  # lost by every item, and recorded as 328 units
+    recorded = np.tile([5 * 328, 5], (150_000, 1))
+    assert log_wealth_path(recorded, margin, LARGEST, harm=True).max() < 0
 
 
 def test_nothing_judged_is_no_evidence() -> None:

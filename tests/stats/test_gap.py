@@ -89,38 +89,55 @@ def test_the_groups_have_no_names(batches: np.ndarray) -> None:
     assert interval(batches, ALPHA) == pytest.approx(interval(batches[:, ::-1], ALPHA))
 
 
-def plainly(run: list[list[list[int]]], v0: float, low: float, high: float) -> tuple[float, float]:
-    """Of a pass towards g: log wealth against E_h d >= pi + margin, E_g d = pi at both ends of one cell of guesses."""
-    ends, seen = [0.0, 0.0], [[0, 0, 0], [0, 0, 0]]  # items, sum and sum of squares of d, of g and of h
-    for batch in run:
-        mean = (seen[0][1] + seen[1][1]) / (seen[0][0] + seen[1][0] + 200)
-        far = ((low + high) / 2 + MARGIN - mean, mean - (low + high) / 2)  # what is bet on: of h, of g
-        stakes = []
-        worsts, known = (1 - low - MARGIN, 1 + high), (seen[1], seen[0])
-        for distance, (items, total, squares), worst in zip(far, known, worsts, strict=True):
-            v = (squares - 2 * mean * total + items * mean**2 + 200 * v0) / (items + 200)
-            m = min(distance, 0.99)
-            best = 2 * m / (v - 2 * m * m + math.sqrt((v - 2 * m * m) ** 2 + 4 * m * m * (1 - m * m))) if m > 0 else 0
-            stakes.append(min(best, 0.999 / worst))
-        for group, kinds_of_item in enumerate(batch):
-            for d, count in zip((1, -1, 0, 0), kinds_of_item, strict=True):
-                seen[group] = [x + count * y for x, y in zip(seen[group], (1, d, d * d), strict=True)]
-                for end, pi in enumerate((low, high)):
-                    gain = stakes[0] * (pi + MARGIN - d) if group else -stakes[1] * (pi - d)
-                    ends[end] += count * math.log(1 + gain)
-    return ends[0], ends[1]
-
-
-def test_the_evidence_is_the_smallest_wealth_over_all_guesses() -> None:
-    run = drawn(kinds(0.9, 0.9, 0.1), kinds(0.9, 0.86, 0.1), 1, 4)[0].tolist()
-    half = [0.0]
+def plainly(
+    run: list[list[list[int]]], values: tuple[int, ...], first: int, bound: float, rule: dict[str, float]
+) -> float:
+    """Log wealth against `E first - E second >= bound` at the guess where it is smallest, item by item."""
+    last, half, wealth = min(1.0, 1 - bound), [0.0], []
     while half[-1] < 1:
-        half.append(min(1, half[-1] + max(MARGIN / 6, half[-1] / 8)))
-    edges = [edge for edge in sorted({*half, *(-edge for edge in half)}) if edge < 1 - MARGIN] + [1 - MARGIN]
-    losses = min(min(plainly(run, BET.v0, low, high)) for low, high in itertools.pairwise(edges))
-    towards_g = log_e_path(run, MARGIN, BET)[-1, 0]
-    assert math.log(0.9) + losses < towards_g < math.log(0.9 * math.exp(losses) + 0.1 * math.exp(losses + 3))
-    assert plainly(run, BET.v0, -0.02, -0.015)[0] > losses
+        half.append(min(1.0, half[-1] + max(MARGIN / 6, half[-1] / 8)))
+    edges = [edge for edge in sorted({*half, *(-edge for edge in half)}) if edge < last] + [last]
+    if values[0] == 0:
+        edges = [-1 + (last + 1) * cell / 100 for cell in range(101)]
+    for low, high in itertools.pairwise(edges):
+        ends, seen = [0.0, 0.0], [[0, 0, 0], [0, 0, 0]]  # items, sum and sum of squares of g and of h
+        for batch in run:
+            pooled = sum(group[1] for group in seen) / (sum(group[0] for group in seen) + rule["c"])
+            stakes = {}
+            for group, (items, total, squares) in enumerate(seen):
+                mean = pooled if rule["pooled"] else (total + rule["c"] * pooled) / (items + rule["c"])
+                v = (squares - 2 * mean * total + items * mean**2 + rule["c"] * rule["v0"]) / (items + rule["c"])
+                far = (low + high) / 2 + bound - mean if group == first else mean - (low + high) / 2
+                m, worst = min(far, 0.99), 1 - low - bound if group == first else 1 + high
+                h = v - 2 * m * m
+                root = math.sqrt(h * h + 4 * m * m * (1 - m * m))
+                best = 0.0 if m <= 0 else 2 * m / (h + root) if h > 0 else (root - h) / (2 * m * (1 - m * m))
+                stakes[group] = min(best, rule["cap"] / max(worst, 1e-9))
+            for group, counts in enumerate(batch):
+                for x, count in zip(values, counts, strict=True):
+                    seen[group] = [a + count * b for a, b in zip(seen[group], (1, x, x * x), strict=True)]
+                    for end, pi in enumerate((low, high)):
+                        excess = pi + bound - x if group == first else x - pi
+                        ends[end] += count * math.log(1 + stakes[group] * excess)
+        wealth += ends
+    return min(wealth)
+
+
+@pytest.mark.parametrize("harm", [False, True], ids=["pass", "harm"])
+def test_the_evidence_is_the_smallest_wealth_over_all_guesses(harm: bool) -> None:
+    run = drawn(kinds(0.9, 0.9, 0.1), kinds(0.9, 0.8, 0.14), 1, 4)[0].tolist()
+    losses, sums = (1, -1, 0, 0), (0, 0, 1, -1)
+    of_losses = {"c": 200, "v0": BET.v0, "cap": 0.5 if harm else 0.999, "pooled": not harm}
+    of_sums = {"c": 50, "v0": 0.3, "cap": 0.5, "pooled": False}
+    bound = -MARGIN if harm else MARGIN
+    expected = []
+    for ahead in (0, 1):  # c - b = E_h d - E_g d and c + b = E_g s - E_h s if g is ahead
+        parts = (
+            plainly(run, losses, ahead if harm else 1 - ahead, bound, of_losses),
+            plainly(run, sums, 1 - ahead if harm else ahead, bound, of_sums),
+        )
+        expected.append(min(parts) if harm else math.log(0.9 * math.exp(parts[0]) + 0.1 * math.exp(parts[1])))
+    assert log_e_path(run, MARGIN, BET, harm=harm)[-1] == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize("share", [0.5, 0.2])

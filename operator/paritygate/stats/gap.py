@@ -13,10 +13,10 @@ enough for harm: if the group that was behind gained, the gap shrank. For the sa
 
 A part is a profile as in `ratio`: for a guess pi of E second, "E first - E second >= bound" says E first >= pi + bound.
 Both groups' bets multiply to one wealth, and the evidence is the smallest wealth over all pi. Two intervals at alpha/2
-that must not touch need about twice the items: there widths add, here variances do. Bets are growth-optimal at every pi
-for the means believed from EARLIER batches, and the same within a cell of guesses: log wealth is concave in pi there
-and smallest at an end of the cell, so a finite grid is exact. The profile is our own construction; betting: Waudby-
-Smith & Ramdas 2024 (JRSS-B 86, section 4); the means of e-processes are e-processes: Vovk & Wang 2021 (AoS 49).
+that must not touch need nearly four times the items (simulated): there widths add, here variances do. Bets are growth-
+optimal at every pi for the means believed from EARLIER batches, and the same within a cell of guesses: log wealth is
+concave in pi there and smallest at an end of the cell, so a finite grid is exact. The profile is our own construction;
+betting: Waudby-Smith & Ramdas 2024 (JRSS-B 86, section 4); means of e-processes: Vovk & Wang 2021 (AoS 49).
 
 A batch holds `bet.batch` items of both groups together, in the gate's own order, recorded as
 [[n10, n01, n11, n00] of g, the same of h], the counts of `flip`.

@@ -22,7 +22,7 @@ PATHS = 2000
 WIDEST = 0.999  # margin; at 1 there is nothing to prove
 TARGET_POWER = 0.9
 LOOKS = 512  # at most, in one simulated run: a batch of 1/512 of a long run costs no more than that share of it
-RATIO_PATHS = GAP_PATHS = 200
+RATIO_PATHS, GAP_PATHS = 200, 150
 GAP_LOOKS = 64
 LONGEST = 2**40  # items; a gate that needs more is reported to need that many
 
