@@ -108,7 +108,9 @@ class EvaluationPlan(Model):
         min_length=1, max_length=128, description="What has to be proved."
     )
     inference: Inference = Field(
-        default=Inference.SUPERPOPULATION, description="Whether a pass is about the population or about these items."
+        default=Inference.SUPERPOPULATION,
+        description="Whether a pass of gates on right and wrong is about the population or about these items. Rates, "
+        "bounded losses, ratios and gaps stay claims about the population.",
     )
     candidate_number: int = Field(
         default=1, ge=1, description="How many candidates were tried on these packs, this one included."
@@ -151,7 +153,7 @@ class Decision(StrEnum):
     OPEN = "Open"
     """Neither, with the evidence there is."""
     NOT_PROVEN = "NotProven"
-    """The pack is too small to prove it (HarmOnly): excluded from the promise, can still fail."""
+    """The pack is too small to prove it (HarmOnly), and neither side was proved: excluded from the promise."""
 
 
 class Slice(Model):
@@ -201,7 +203,10 @@ class GateRecord(Model):
         default=None, description="Of the estimate, [low, high]: anytime-valid, at the policy's alpha."
     )
     proven_margin: float | None = Field(default=None, description="The smallest margin that the evidence proves.")
-    log_e: float | None = Field(default=None, description="Natural logarithm of the evidence for the claim.")
+    log_e: float | None = Field(
+        default=None,
+        description="Natural logarithm of the evidence for the claim; 1000000 = what was seen makes it certain.",
+    )
     log_e_harm: float | None = Field(default=None, description="Natural logarithm of the evidence against it.")
     pass_at: int | None = Field(default=None, description="Items (or blocks) after which the claim was proved.")
     harm_at: int | None = Field(default=None, description="Items (or blocks) after which harm was proved.")

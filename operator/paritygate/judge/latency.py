@@ -93,6 +93,7 @@ class LatencyTally:
     def __init__(self, gate: Gate, plan: EvaluationPlan, hard: int) -> None:
         self.gate = gate
         self._p, self._alpha, limit = float(gate.claim.quantile or 0), alpha_of(plan), float(gate.claim.limit or 0)
+        self._limit = limit
         self._process = RatioProcess(self._p, limit, limit, order_seed(plan))
         self._thresholds = pass_threshold(self._alpha), harm_threshold(hard, float(plan.alpha_fail))
         self._most = plan.latency_blocks
@@ -161,6 +162,7 @@ class LatencyTally:
             baseline_value=float(np.quantile(first, self._p, method="inverted_cdf")),
             candidate_value=float(np.quantile(second, self._p, method="inverted_cdf")),
             estimate=latency.ratio_estimate(first, second, self._p),
+            bet=f"quantile/1 p={self._p:g} r={self._limit:g} looks=1.1x tick={TICK:g}ns",
             pass_at=self._pass_at,
             harm_at=self._harm_at,
         )

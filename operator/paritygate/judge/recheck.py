@@ -123,8 +123,7 @@ def _check_items(plan: EvaluationPlan, claim: Claim, record: GateRecord, hard: i
     _same(record, again, "n", "n10", "n01", "estimate", "log_e", "log_e_harm", "baseline_value", "candidate_value")
     if record.n11 + record.n00 != again.n11 + again.n00:
         raise ResultRefused(f"{record.name}: the batch log does not add up to the counts")
-    if record.bet != again.bet:
-        raise ResultRefused(f"{record.name}: the bet was {again.bet!r}, the record says {record.bet!r}")
+    _same_bet(record, again)
     if not tally.supports(record):
         raise ResultRefused(
             f"{record.name}: the counts give no interval as narrow as {record.interval}, or "
@@ -148,7 +147,9 @@ def _check_latency(plan: EvaluationPlan, claim: Claim, record: GateRecord, hard:
     tally = LatencyTally(_gate(claim, record), plan, hard)
     if not tally.confirms(record.pass_at, record.harm_at, blocks):
         raise ResultRefused(f"{record.name}: the times do not prove what is claimed")
-    _same(record, tally.figures(), "baseline_value", "candidate_value", "estimate")
+    again = tally.figures()
+    _same(record, again, "baseline_value", "candidate_value", "estimate")
+    _same_bet(record, again)
     if record.interval is not None and not (record.n and tally.supports(record.interval)):
         raise ResultRefused(f"{record.name}: the times do not exclude all outside of {record.interval}")
 
@@ -204,6 +205,11 @@ def _same(record: GateRecord, again: GateRecord, *figures: str) -> None:
         said, derived = getattr(record, figure), getattr(again, figure)
         if not _close(said, derived):
             raise ResultRefused(f"{record.name}: {figure.replace('_', ' ')} {said} said, {derived} recomputed")
+
+
+def _same_bet(record: GateRecord, again: GateRecord) -> None:
+    if record.bet != again.bet:
+        raise ResultRefused(f"{record.name}: the bet was {again.bet!r}, the record says {record.bet!r}")
 
 
 def _close(said: float | None, again: float | None) -> bool:
