@@ -66,21 +66,14 @@ def check_packs(packs: Sequence[PlannedPack]) -> Task:
 
 def _check_distinct(packs: Sequence[PlannedPack]) -> None:
     """An item that comes twice counts twice, as if it were two: what one proves is far less."""
-    for what, of in (("name", _name_of), ("inputs", _inputs_of)):
-        seen: dict[str, str] = {}
-        for pack in packs:
-            if of(pack) in seen:
-                said = f"{seen[of(pack)]} and {pack.name} have the same {what}, and every item would count twice"
+    for what, told in (
+        ("name", [pack.name for pack in packs]),
+        ("inputs", [pack.inputs.digest or pack.inputs.uri for pack in packs]),
+    ):
+        for place, one in enumerate(told):
+            if (first := told.index(one)) != place:
+                said = f"{packs[first].name} and {packs[place].name} have the same {what}: every item would count twice"
                 raise PlanError("packs", f"{said}; leave one out")
-            seen[of(pack)] = pack.name
-
-
-def _name_of(pack: PlannedPack) -> str:
-    return pack.name
-
-
-def _inputs_of(pack: PlannedPack) -> str:
-    return pack.inputs.digest or pack.inputs.uri
 
 
 def _check_alike(packs: Sequence[PlannedPack]) -> None:
