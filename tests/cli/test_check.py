@@ -113,6 +113,33 @@ def test_two_runs_give_the_same_record_but_for_times_and_json_is_all_that_is_pri
     assert [p.name for p in folder.glob(".evidence*")] == []
 
 
+def test_the_baselines_answers_are_kept_where_cache_says(case: Case, capfd: pytest.CaptureFixture[str]) -> None:
+    folder = case.files()
+    cache, found = folder / "kept" / "here", []
+    for _ in range(2):
+        assert main(arguments(folder, f"--cache={cache}", "--json")) == 0
+        found.append(json.loads(capfd.readouterr().out)["result"]["environment"]["baselineAnswersFromCache"])
+    assert found[0] == "0"
+    assert int(found[1]) > 0
+    assert len(list(cache.iterdir())) == 1  # the link to it is gone with the check, what was kept is not
+
+
+def test_items_that_the_candidate_was_calibrated_on_can_not_judge_it(
+    case: Case, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = case.files()
+    assert main(arguments(folder, f"--calibration={folder / 'inputs.npz'}")) == 3
+    assert capfd.readouterr().out.startswith("INCONCLUSIVE  CalibrationOverlap\n")
+
+
+def test_runtime_and_providers_reach_the_plan(case: Case, capfd: pytest.CaptureFixture[str]) -> None:
+    providers = ("--provider=OpenVINOExecutionProvider", "--provider=CPUExecutionProvider")
+    assert main(arguments(case.files(), *providers, "--json")) in (1, 4)
+    plan = json.loads(capfd.readouterr().out)["plan"]
+    assert plan["executionProviders"] == ["OpenVINOExecutionProvider", "CPUExecutionProvider"]
+    assert plan["runtime"] == "onnxruntime"
+
+
 TAMPERED: list[tuple[str, Callable[[dict[str, dict[str, object]]], object], str]] = [
     ("verdict", lambda d: d["verdict"].update(outcome="Failed"), "the file states Failed"),
     ("result", lambda d: d["result"].update(startedAt="1999"), "was changed after it was written"),
@@ -175,6 +202,10 @@ WRONG: list[tuple[str, Callable[[Path], None], str, str]] = [
         "",
         "no slice column 'colour'",
     ),
+    ("provider", untouched, "--provider=CPU", "--provider CPU: must be an execution provider"),
+    ("no calibration", untouched, "--calibration=nowhere.npz", "--calibration: "),
+    ("calibration is a model", untouched, "--calibration=fp32.onnx", "fp32.onnx ends in '.onnx': give the inputs"),
+    ("cache is a file", untouched, "--cache=fp32.onnx", "--cache: fp32.onnx can't be made a folder"),
     ("evidence nowhere", untouched, "--evidence=no/such/folder/e.json", "--evidence: "),
 ]
 

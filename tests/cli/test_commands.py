@@ -39,7 +39,27 @@ def test_plan_tells_what_the_items_can_prove(case: Case, capsys: pytest.CaptureF
     assert gates["by-scanner/B"]["power"]["smallestMargin"] > 0.03
     assert not gates["accuracy"]["excluded"]
     assert main(["plan", *files]) == 0
-    assert "can only fail the candidate" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "can only fail" in shown
+    assert "later: by-input-range: planned when the inputs are read" in shown
+    assert "measured, not counted by items: saturation, p95" in shown
+    assert (
+        gates["by-input-range"] | {"power": None, "later": "planned when the inputs are read"}
+        == (gates["by-input-range"])
+    )
+
+
+def test_plan_speaks_in_the_unit_of_each_metric(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    case.gates = (
+        *case.gates,
+        {"name": "precision", "metric": "Precision", "value": "1", "margin": "0.05"},
+        {"name": "gap", "metric": "FairnessGap", "sliceBy": "scanner", "margin": "0.20"},
+    )
+    folder = case.files()
+    main(["plan", f"--pack={folder / 'pack.yaml'}", f"--policy={folder / 'policy.yaml'}", "--technique=Fp16"])
+    rows = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert any(row.startswith("precision/1 precision lost 5.00 pt 2,000") for row in rows)
+    assert any(row.startswith("gap/A | B gap grown by up to 20.00 pt 2,000") for row in rows)
 
 
 def test_plan_refuses_what_a_check_would_refuse(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
@@ -71,7 +91,7 @@ def test_verify_of_what_is_no_evidence_is_wrong_usage(
     assert "not an evidence file" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", [[], ["check"], ["plan"], ["verify"], ["digest"]])
+@pytest.mark.parametrize("command", [[], ["check"], ["plan"], ["simulate"], ["verify"], ["digest"]])
 def test_help_says_what_a_command_does_and_shows_an_example(
     command: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,13 +2,9 @@
 
 import argparse
 import json
-import multiprocessing
-import os
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
 from rich.markup import escape
 
@@ -16,6 +12,7 @@ from paritygate.simulation import Candidate, Ending, Kind, Row, Setting, candida
 
 from .power import power_plan
 from .show import new_console, new_table
+from .workers import cores, spread
 
 SECONDS = 20.0
 """Of simulating, where nobody says how many paths: with reading and planning it stays within half a minute."""
@@ -26,9 +23,6 @@ _LONGEST_ROUND = 100
 
 Part = tuple[int, range]
 """A candidate's place, and the numbers of its paths."""
-
-_setting: Setting | None = None
-_candidates: tuple[Candidate, ...] = ()
 
 
 def simulate(options: argparse.Namespace) -> int:
@@ -52,7 +46,12 @@ def _rows(
     endings: list[list[Ending]] = [[] for _ in made]
     started, done, step = time.monotonic(), 0, _FIRST_ROUND
     limit = paths or MOST_PATHS
-    with _workers(setting, made, seed) as run:
+
+    def work(part: Part) -> tuple[int, list[Ending]]:
+        place, numbers = part
+        return place, [evaluate(setting, made[place], (seed, place, number)) for number in numbers]
+
+    with spread(work, 1 if setting.refused else cores()) as run:
         while done < limit:
             step = min(step, limit - done)
             parts = [(place, range(done, done + step)) for place in range(len(made))]
@@ -69,42 +68,6 @@ def _rows(
                     break
         tell("")
     return [summarize(candidate, found) for candidate, found in zip(made, endings, strict=True)]
-
-
-Run = Callable[[Sequence[Part]], Iterator[tuple[int, list[Ending]]]]
-
-
-@contextmanager
-def _workers(setting: Setting, made: tuple[Candidate, ...], seed: int) -> Iterator[Run]:
-    """A process a core; with one core none. They end when the block is left, by Ctrl-C too."""
-    global _setting, _candidates
-    _setting, _candidates = setting, made  # before the fork: gates over a million items are not sent to anybody
-    cores = len(os.sched_getaffinity(0))
-    if cores == 1 or setting.refused:
-        yield lambda parts: ((part[0], _paths(seed, part)) for part in parts)
-        return
-    with multiprocessing.get_context("fork").Pool(cores, _begin) as pool:
-        yield lambda parts: pool.imap_unordered(_Job(seed), parts)
-
-
-class _Job:
-    def __init__(self, seed: int) -> None:
-        self._seed = seed
-
-    def __call__(self, part: Part) -> tuple[int, list[Ending]]:
-        return part[0], _paths(self._seed, part)
-
-
-def _paths(seed: int, part: Part) -> list[Ending]:
-    place, numbers = part
-    assert _setting is not None
-    return [evaluate(_setting, _candidates[place], (seed, place, number)) for number in numbers]
-
-
-def _begin() -> None:
-    """In a worker: Ctrl-C reaches everybody at once, and it is the parent who tells and ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _progress(said: str) -> None:
