@@ -11,6 +11,7 @@ A text longer than `LONGEST_PLAIN` is written as `z:` and the base64 of its zlib
 
 import base64
 import binascii
+import re
 import zlib
 from collections.abc import Iterable
 from itertools import groupby
@@ -26,7 +27,8 @@ MOST_FLIPS, MOST_UNITS, MOST_CELLS = 1 << 22, 1 << 17, 1 << 21
 """Items of one gate whose batches still fit a record."""
 
 _PACKED = "z:"
-_LONGEST = 1 << 26
+LONGEST_TOKEN = 96
+"""Characters of one batch with the space behind it: eight losses, each of another value, with the times it repeats."""
 
 
 def encode_flips(batches: Ints) -> str:
@@ -90,7 +92,8 @@ def _joined(tokens: Iterable[str]) -> str:
 def tokens(text: str, n: int, batch: int) -> list[str]:
     """One token a batch, as many as `n` items make. Raises ValueError for another number, or what can't be unpacked."""
     limit, found = -(-n // batch), list[str]()
-    for written in _unpacked(text).split():
+    # One after the other: a list of all that a hostile text holds would take the operator's memory.
+    for written in map(re.Match.group, re.finditer(r"\S+", _unpacked(text, LONGEST_TOKEN * (limit + 1)))):
         token, star, repeat = written.partition("*")
         if star and not (repeat.isdecimal() and len(repeat) < 9):
             raise ValueError(f"batch log: {written!r} is repeated how often?")
@@ -103,16 +106,16 @@ def tokens(text: str, n: int, batch: int) -> list[str]:
     return found
 
 
-def _unpacked(text: str) -> str:
+def _unpacked(text: str, most: int) -> str:
     if not text.startswith(_PACKED):
         return text
     try:
         reader = zlib.decompressobj()
-        plain = reader.decompress(base64.b64decode(text.removeprefix(_PACKED), validate=True), _LONGEST)
+        plain = reader.decompress(base64.b64decode(text.removeprefix(_PACKED), validate=True), most)
     except (binascii.Error, zlib.error) as error:
         raise ValueError(f"batch log: not readable: {error}") from error
     if not reader.eof:
-        raise ValueError(f"batch log: it is cut, or unpacks to more than {_LONGEST:,} characters")
+        raise ValueError(f"batch log: it is cut, or unpacks to more than {most:,} characters")
     return plain.decode("ascii", errors="replace")
 
 

@@ -21,16 +21,14 @@ from paritygate.api import (
 )
 from paritygate.stats.flip import FLIP_1
 
-from .batchlog import MOST_UNITS, tokens
+from .batchlog import tokens
 from .columns import Kind, column_of
 from .gates import LABEL
+from .membership import LEAST_CAP, check_members
 from .processes import confusion, gap
 
 MOST_ITEMS = 1 << 22
 """Items in all packs together. A replay takes memory in proportion: a result must not be able to ask for all of it."""
-
-LEAST_CAP = MOST_UNITS
-"""A gate of this many items may have been cut to what a record holds: its size says nothing about the packs."""
 
 _LARGEST = 2.0**53
 """Beyond it a JSON number is not the same number to every reader."""
@@ -111,6 +109,10 @@ def check_shared_items(plan: EvaluationPlan, result: EvaluationResult) -> None:
     single = all(pack.task is not Task.MULTILABEL for pack in plan.packs)
     total = _check_sizes(claims, gates, single)
     _check_order(claims, gates)
+    try:
+        check_members(plan, claims, gates)
+    except ValueError as error:
+        raise ResultRefused(str(error)) from error
     if result.items > total:
         raise ResultRefused(f"{result.items:,} items judged, the packs hold {total:,}")
     if result.harmful_flips + result.beneficial_flips + result.neutral_flips > result.items:

@@ -17,6 +17,9 @@ LEAST_POWER = 0.5
 PLENTY = 4
 """Times the items needed: beyond it nothing is simulated, it costs time and memory and changes nothing."""
 
+_EDGE = 1e-4
+"""Of a share that is planned for."""
+
 _SPREAD = {
     Metric.BRIER: 0.001,
     Metric.LOG_LOSS: 0.001,
@@ -88,7 +91,9 @@ def _bounded(have: int, alpha: float, margin: float, spread: float) -> Power:
 
 @lru_cache(maxsize=1024)
 def _ratio(have: int, alpha: float, margin: float, metric: Metric, beta: float, share: float, flips: float) -> Power:
-    found = planning.planned_ratio(have, alpha, margin, ratio_of(metric, beta), share, flips)
+    # A class that every item bears, or none, has no precision to lose: planned as one that is nearly so.
+    known = min(max(share, _EDGE), 1 - _EDGE)
+    found = planning.planned_ratio(have, alpha, margin, ratio_of(metric, beta), known, flips)
     return Power(needed=found.needed, have=have, power=found.power, share=share)
 
 
