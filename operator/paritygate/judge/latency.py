@@ -166,7 +166,7 @@ class LatencyTally:
             baseline_value=float(np.quantile(first, self._p, method="inverted_cdf")),
             candidate_value=float(np.quantile(second, self._p, method="inverted_cdf")),
             estimate=latency.ratio_estimate(first, second, self._p),
-            bet=f"quantile/1 p={self._p:g} r={self._limit:g} harm r={self._limit * RESOLUTION:g} looks=1.1x tick={TICK:g}ns",
+            bet=f"quantile/1 p={self._p:g} r={self._limit:g} harm={self._limit * RESOLUTION:g} tick={TICK:g}ns",
             pass_at=self._pass_at,
             harm_at=self._harm_at,
         )

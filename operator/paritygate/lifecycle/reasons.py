@@ -62,7 +62,7 @@ EVALUATION_MEANINGS = {
     EvaluationReason.ITEMS_EXHAUSTED: "All items were used and a hard gate is neither proved nor refuted.",
     EvaluationReason.UNDERPOWERED: "The packs are too small to prove a hard gate: refused before a device was used.",
     EvaluationReason.CALIBRATION_OVERLAP: "The calibration data holds items of a pack: the candidate has seen them.",
-    EvaluationReason.NO_HARD_GATE: "No hard gate on the answers could be proved (must-pass items, gaps, abstention, perturbed inputs, speed and size alone are none), so nothing was claimed.",
+    EvaluationReason.NO_HARD_GATE: "No hard gate on the answers was proved, so nothing was claimed.",
     EvaluationReason.NOISY_NODE: "The node can't tell two identical models apart: latency was not judged.",
     EvaluationReason.BIASED_HARNESS: "The measurement favours one place: a fault of ours, latency was not judged.",
     EvaluationReason.DIGEST_MISMATCH: "An artefact is not the one that was named.",
