@@ -64,7 +64,7 @@ CASES = {
     "pool-without-node": Case("Unschedulable", "node", pool="bad-nowhere", terminal=False),
     "too-little-memory": Case("OOMKilled", "memory", pool="bad-tiny"),
     "past-deadline": Case("DeadlineExceeded", "deadline", policy="bad-deadline"),
-    "no-node-in-time": Case("Unschedulable", "nodeSelector", policy="bad-deadline", pool="bad-nowhere"),
+    "no-node-in-time": Case("Unschedulable", "nodeSelector", policy="bad-wait", pool="bad-nowhere"),
     "no-such-image": Case("AttemptsExhausted", "ImagePullFailed", policy="bad-image"),
     "no-such-target": Case("TargetNotFound", "nowhere", target="nowhere"),
 }  # fmt: skip
@@ -161,6 +161,13 @@ metadata: {name: bad-deadline}
 spec:
   gates: [{name: p95, metric: LatencyRatio, quantile: "0.95", limit: "100", enforcement: DryRun}]
   evaluation: {deadline: 1s}
+---
+apiVersion: paritygate.io/v1alpha1
+kind: ValidationPolicy
+metadata: {name: bad-wait}
+spec:
+  gates: [{name: p95, metric: LatencyRatio, quantile: "0.95", limit: "100", enforcement: DryRun}]
+  evaluation: {deadline: 15s}
 ---
 apiVersion: paritygate.io/v1alpha1
 kind: ValidationPolicy
