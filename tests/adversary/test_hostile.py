@@ -1,0 +1,53 @@
+"""What a hostile record asks for: no memory beyond what its items need, and no arithmetic that breaks."""
+
+import base64
+import tracemalloc
+import zlib
+
+import numpy as np
+import pytest
+from paritygate.api import Decision
+from paritygate.judge import ResultRefused, recompute
+from paritygate.judge.batchlog import decode_flips, decode_units, encode_units
+
+from .case import World, a_plan, retold
+
+
+def packed(text: bytes) -> str:
+    return "z:" + base64.b64encode(zlib.compress(text, 9)).decode()
+
+
+@pytest.mark.parametrize("token", [b"0,0 ", b" ", b"0,0*9999999 "])
+def test_a_log_that_unpacks_to_much_takes_little(token: bytes) -> None:
+    log = packed(token * ((1 << 25) // len(token)))
+    assert len(log) < 524_288
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="batch log"):
+            decode_flips(log, 4000, 8)
+        assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_the_longest_honest_log_is_read() -> None:
+    batches = [[[place - 16384 + k % 2, 1] for place in range(0, 16, 2)] for k in range(2000)]
+    log = encode_units(batches)
+    assert log.startswith("z:")
+    assert decode_units(log, 16000, 8) == batches
+
+
+def test_the_bomb_is_refused_as_a_result() -> None:
+    plan, world = a_plan(), World(np.zeros(3000, np.int64))
+    result = world.judged(plan)
+    forged = result.gates[0].model_copy(update={"batch_log": packed(b"0,0 " * (1 << 24))})
+    with pytest.raises(ResultRefused, match="unpacks to more than"):
+        recompute(plan, retold(plan, result, [forged, *result.gates[1:]]))
+
+
+def test_a_placeholder_passes_nothing() -> None:
+    plan, world = a_plan(), World(np.zeros(3000, np.int64))
+    result = world.judged(plan)
+    bare = type(result.gates[0])(name="accuracy", claim="accuracy", decision=Decision.PROVED)
+    with pytest.raises(ResultRefused):
+        recompute(plan, retold(plan, result, [bare, *result.gates[1:]]))
