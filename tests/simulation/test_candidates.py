@@ -74,6 +74,11 @@ def test_at_the_margin_is_exactly_there_and_no_other_hard_gate_is_reached(name: 
             assert found < margin - noise, gate.name
 
 
+def test_what_a_slice_loses_does_not_show_in_the_whole() -> None:
+    made = candidate(Kind.AT_MARGIN, "by-scanner/B")
+    assert measured(SETTING, made, gate_of("accuracy")) == pytest.approx(0, abs=0.002)
+
+
 def test_of_the_gates_of_one_kind_the_smallest_is_looked_at() -> None:
     assert sorted(c.gate.name for c in candidates(SETTING) if c.gate and c.kind is Kind.AT_MARGIN) == sorted(AT)
 
