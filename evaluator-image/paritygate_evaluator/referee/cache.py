@@ -4,10 +4,10 @@ The key is everything that its answers depend on. Only the referee writes here: 
 it, could otherwise leave answers for evaluations to come.
 """
 
-import contextlib
 import hashlib
 import json
-import os
+import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -86,15 +86,19 @@ class OutputCache:
         """Beside its place, then moved there whole: two evaluations may begin at the same moment."""
         if self._open():
             return
-        made = self._folder.with_name(f"{self._folder.name}.{os.getpid()}")
-        made.mkdir(parents=True)
+        self._folder.parent.mkdir(parents=True, exist_ok=True)
+        # Not by the process id: it is the same in every pod, and what a killed one left would be in the way for ever.
+        made = Path(tempfile.mkdtemp(prefix=f"{self._folder.name}.", dir=self._folder.parent))
+        made.chmod(0o755)
         for number, output in enumerate(outputs):
             shape = (self._items, *output.shape[1:])
             np.lib.format.open_memmap(made / f"output-{number:02}.npy", "w+", output.dtype, shape).flush()
         np.lib.format.open_memmap(made / _HAVE, "w+", np.bool_, (self._items,)).flush()
         (made / "key.json").write_text(json.dumps(self._key, indent=2, sort_keys=True))
         (made / _BATCH).write_text(str(self._batch))
-        with contextlib.suppress(OSError):  # the other one was first, and its folder is as good
+        try:
             made.rename(self._folder)
+        except OSError:  # the other one was first, and its folder is as good
+            shutil.rmtree(made, ignore_errors=True)
         if self.batch != self._batch or not self._open():
             raise OSError(f"{self._folder} can't be opened")

@@ -1,5 +1,6 @@
 """What is known of the items before a model has answered, and which gates follow from it."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -41,12 +42,11 @@ def gates_of(plan: EvaluationPlan, items: Items) -> tuple[Gate, ...]:
     except PlanError as error:
         raise EvaluatorError(Reason.PACK_INVALID, str(error)) from error
     if len(gates) > MOST_GATES:
-        sizes = {name: len(set(values)) for name, values in items.columns.items()}
-        largest = max(sizes, key=sizes.__getitem__)
+        claim, count = Counter(gate.claim.name for gate in gates).most_common(1)[0]
         raise EvaluatorError(
             Reason.PACK_INVALID,
-            f"{len(gates):,} gates, at most {MOST_GATES} are judged: slice column {largest!r} has {sizes[largest]:,} "
-            "values; group them, or take the column out of the pack",
+            f"{len(gates):,} gates, at most {MOST_GATES} are judged: {claim!r} alone has {count:,}; group the values "
+            "or classes that it is cut by, or give it a value, the one that matters",
         )
     return gates
 

@@ -1,5 +1,7 @@
 """Slice columns that are not in the labels: joined of others, or cut from what is known of the items."""
 
+import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -15,6 +17,8 @@ UNSURE = 0.6
 """Border of BaselineConfidence where the pack names none."""
 
 _LONGEST = 128
+_UNIT = "\x1f"
+"""Between the values of a combination: no value holds it, for it can't be printed."""
 
 
 def derived_columns(packs: Sequence[PlannedPack]) -> dict[str, SliceColumn]:
@@ -24,8 +28,21 @@ def derived_columns(packs: Sequence[PlannedPack]) -> dict[str, SliceColumn]:
 
 
 def joined(columns: Sequence[Sequence[str]]) -> Column:
-    """One slice for each combination of values."""
-    return Column.of(" & ".join(values)[:_LONGEST] for values in zip(*columns, strict=True))
+    """One slice for each combination of values.
+
+    What would not be told apart by its name (cut short, or an `&` in a value) gets a digest: two combinations in one
+    slice could hide each other's losses.
+    """
+    whole = Column.of(_UNIT.join(values) for values in zip(*columns, strict=True))
+    plain = [value.replace(_UNIT, " & ") for value in whole.values]
+    often = Counter(plain)
+    names = [
+        name
+        if often[name] == 1 and len(name) <= _LONGEST
+        else f"{name[: _LONGEST - 9]} {hashlib.sha256(value.encode()).hexdigest()[:8]}"
+        for name, value in zip(plain, whole.values, strict=True)
+    ]
+    return Column(names, whole.codes)
 
 
 def of_statistics(column: SliceColumn, statistics: ItemStatistics) -> Column:

@@ -22,13 +22,15 @@ LARGEST_LOG_LOSS = 10.0
 _PRECISION, _HALF_PRECISION = 1e-3, 1e-2
 """By how much a probability, or the sum of an item's, may be off: in 32 bits, and in 16."""
 
+_LARGEST = float(np.finfo(np.float32).max)
+
 _STEP = 1 / 256
 """Of a softmax in eight bits, which the candidate may well have: its sum may be off by so much a class."""
 
 
 def probabilities(output: Array, scores: Scores) -> Floats:
     """(items, classes) float32 from an output (items, classes), or (items,) and (items, 1) for class 1 of two."""
-    values = output.astype(np.float32, copy=False)
+    values = _as_float32(output)
     if values.ndim == 1 or values.shape[1] == 1:
         one = values.reshape(len(values))
         if scores is Scores.LOGITS:
@@ -48,7 +50,7 @@ def answers_of(output: Array, scores: Scores) -> npt.NDArray[np.int32]:
 
 def label_probabilities(output: Array, scores: Scores) -> Floats:
     """(items, labels) float32 of an output that scores each label apart."""
-    values = output.astype(np.float32, copy=False)
+    values = _as_float32(output)
     return _sigmoid(values) if scores is Scores.LOGITS else values
 
 
@@ -136,8 +138,15 @@ def _sums(forecast: Floats) -> npt.NDArray[np.float64]:
     return sums
 
 
+def _as_float32(output: Array) -> Floats:
+    """A finite number stays one: infinity has no softmax, and would spoil a figure over all items at the end."""
+    if output.dtype.itemsize > 4:
+        output = np.clip(output, -_LARGEST, _LARGEST)
+    return output.astype(np.float32, copy=False)
+
+
 def _softmax(logits: Floats) -> Floats:
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         shares: Floats = logits - logits.max(1, keepdims=True)
         np.exp(shares, out=shares)
         shares /= shares.sum(1, keepdims=True)
