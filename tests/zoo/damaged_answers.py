@@ -77,7 +77,7 @@ def calibrated_on_one_scanner(workshop: Workshop) -> Case:
 @damage("by-input-range/largest tenth", "Activations saturate; nobody declared a slice, the technique brings one.")
 def saturated_activations(workshop: Workshop) -> Case:
     network = training.digits()
-    most = float(np.quantile(_hidden(network, stock.calibration(0.0)), 0.90))
+    most = _saturating(network, loss=0.15)
     model = network.proto()
     (relu,) = [node for node in model.graph.node if node.name == "layer0/Relu"]
     clip = helper.make_node("Clip", ["unclipped", "", "most"], [relu.output[0]], "layer0/Clip")
@@ -93,10 +93,17 @@ def saturated_activations(workshop: Workshop) -> Case:
     )
 
 
-def _hidden(network: Network, x: Floats) -> Floats:
+def _saturating(network: Network, loss: float) -> float:
+    """The largest activation that may be kept for scanner B to lose this share of its items, by measurement."""
+    items = populations.draw_digits(3, 2000, True, Digits(scanner_b=1.0))
     matrix, bias = network.layers[0]
-    hidden: Floats = np.maximum(x @ matrix + bias, 0)
-    return hidden
+    rest = replace(network, layers=network.layers[1:])
+    hidden = np.maximum(items.inputs @ matrix + bias, 0)
+    right = (rest.logits(hidden).argmax(1) == items.labels).mean()
+    for most in np.quantile(hidden, np.arange(0.99, 0.3, -0.01)).tolist():
+        if right - (rest.logits(np.minimum(hidden, most)).argmax(1) == items.labels).mean() >= loss:
+            return float(most)
+    raise ValueError(f"no saturation costs {loss:.0%} of the items")
 
 
 @damage("by-length/largest tenth", "Only the first 29 tokens are read: the longest inputs lose their end.")
@@ -151,11 +158,11 @@ def fairness_gap_grown(workshop: Workshop) -> Case:
     pack = workshop.pack(
         "digits-groups", items, "as digits; hands are groups", slices=({"column": "hand", "groups": True},)
     )
-    model = workshop.model("few-slanted", training.digits(Digits(scanner_b=0.4, slanted=0.05)).proto())
+    model = workshop.model("few-slanted", training.digits(Digits(scanner_b=0.4, slanted=0.02)).proto())
     gates = (
-        {"name": "accuracy", "metric": "Accuracy", "margin": WIDE},
-        {"name": "by-hand", "metric": "Accuracy", "sliceBy": "hand", "margin": "0.15"},
-        {"name": "harmful-flips", "metric": "HarmfulFlipRate", "margin": WIDE},
+        {"name": "accuracy", "metric": "Accuracy", "margin": "0.2"},
+        {"name": "by-hand", "metric": "Accuracy", "sliceBy": "hand", "margin": "0.3"},
+        _FLIPS_ASIDE,
     )
     return Case(stock.digits_model(workshop), model, (pack,), gates, Technique.FINE_TUNED)
 

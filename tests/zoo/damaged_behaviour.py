@@ -65,13 +65,14 @@ def precision_lost(workshop: Workshop) -> Case:
     return _tumours(workshop, "malignant", leaning(training.tumours(), 0.5 * _MALIGNANT), gates)
 
 
-@damage("f2/1", "It leans towards benign: accuracy even rises, but F-beta weighs what it overlooks.")
+@damage("f2/1", "It leans towards benign: accuracy hardly moves, but F-beta weighs what it overlooks.")
 def f_beta_lost(workshop: Workshop) -> Case:
     gates = (
+        {"name": "accuracy", "metric": "Accuracy", "margin": "0.03"},
         {"name": "f2", "metric": "FBeta", "value": "1", "beta": "2", "margin": "0.03"},
         {"name": "brier", "metric": "Brier", "margin": WIDE},
     )
-    return _tumours(workshop, "benign", leaning(training.tumours(), 2.5 * _BENIGN), gates)
+    return _tumours(workshop, "benign", leaning(training.tumours(), 4.0 * _BENIGN), gates)
 
 
 def _tumours(workshop: Workshop, name: str, candidate: Network, gates: tuple[Gate, ...]) -> Case:

@@ -110,7 +110,11 @@ def slower_candidate(workshop: Workshop) -> Case:
         workshop.model("pictures", model),
         workshop.model("pictures-dynamic", compression.int8_dynamic(model)),
         (stock.plain_digits_pack(workshop),),
-        ({"name": "p50", "metric": "LatencyRatio", "quantile": "0.50", "limit": "1.10"},),
+        (
+            {"name": "p50", "metric": "LatencyRatio", "quantile": "0.50", "limit": "1.10"},
+            # A busy machine's p95 is too noisy for the control.
+            {"name": "p95", "metric": "LatencyRatio", "limit": "2.00", "enforcement": "DryRun"},
+        ),
         Technique.INT8_DYNAMIC,
         Purpose.MEMORY,
         latency_blocks=1000,

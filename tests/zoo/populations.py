@@ -80,7 +80,7 @@ def draw_digits(seed: int, count: int, held_out: bool, how: Digits = Digits()) -
     return Items((x / 16).astype(np.float32), labels, columns)
 
 
-def _slant(images: npt.NDArray[np.float64], where: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+def _slant(images: npt.NDArray[np.floating], where: npt.NDArray[np.bool_]) -> npt.NDArray[np.floating]:
     """The upper rows one pixel to the right, the lowest one to the left."""
     leaning = images[where].copy()
     for row, by in enumerate((1, 1, 1, 0, 0, 0, -1, -1)):
@@ -90,7 +90,7 @@ def _slant(images: npt.NDArray[np.float64], where: npt.NDArray[np.bool_]) -> npt
     return images
 
 
-def _move(images: npt.NDArray[np.float64], by: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _move(images: npt.NDArray[np.floating], by: npt.NDArray[np.float64]) -> npt.NDArray[np.floating]:
     """Each image by less than a pixel, bilinearly."""
     for axis in (1, 2):
         amount = by[:, axis - 1][:, None, None]

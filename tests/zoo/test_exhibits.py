@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from .collection import exhibits, of_onnx
+from .collection import of_onnx
 from .entry import Kind
 from .judging import judge
 from .table import inserted, render
@@ -13,7 +13,7 @@ from .workshop import Workshop
 
 PAGE = Path(__file__).parents[2] / "docs" / "zoo.md"
 
-EXHIBITS = {exhibit.name: exhibit for exhibit in exhibits()}
+EXHIBITS = {exhibit.name: exhibit for exhibit in of_onnx()}
 
 QUICK = (
     "truncated-file",
@@ -36,15 +36,15 @@ def test_the_quick_ones_are_of_every_kind() -> None:
 
 
 def test_the_zoo_shows_enough_of_every_kind() -> None:
-    kinds = Counter(exhibit.kind for exhibit in exhibits())
+    kinds = Counter(exhibit.kind for exhibit in of_onnx())
     assert kinds[Kind.DAMAGE] >= 15
     assert kinds[Kind.HONEST] >= 8
     assert kinds[Kind.INCONCLUSIVE] >= 3
-    assert len(EXHIBITS) == len(exhibits())
+    assert len(EXHIBITS) == len(of_onnx())
 
 
 def test_every_damage_has_a_gate_of_its_own_kind() -> None:
-    gates = [exhibit.gate for exhibit in exhibits() if exhibit.kind is Kind.DAMAGE]
+    gates = [exhibit.gate for exhibit in of_onnx() if exhibit.kind is Kind.DAMAGE]
     assert len(set(gates)) >= 15
 
 

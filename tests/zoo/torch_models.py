@@ -62,12 +62,14 @@ class EightBits(Layers):
         scale = self.get_buffer(f"scale{number}")
         zero = torch.zeros_like(scale, dtype=torch.int64)
         whole = self.get_buffer(f"whole{number}")
-        return QDQ.dequantize_per_channel.default(whole, scale, zero, 1, -127, 127, torch.int8)
+        weight: torch.Tensor = QDQ.dequantize_per_channel.default(whole, scale, zero, 1, -127, 127, torch.int8)
+        return weight
 
     def shown(self, hidden: torch.Tensor, number: int) -> torch.Tensor:
         step = self.steps[number]
         whole = QDQ.quantize_per_tensor.default(hidden, step, 0, -127, 127, torch.int8)
-        return QDQ.dequantize_per_tensor.default(whole, step, 0, -127, 127, torch.int8)
+        seen: torch.Tensor = QDQ.dequantize_per_tensor.default(whole, step, 0, -127, 127, torch.int8)
+        return seen
 
 
 def exported(module: nn.Module) -> bytes:
