@@ -4,7 +4,7 @@ UV := $(shell command -v uv || echo build/uv/bin/uv)
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
 
-.PHONY: help env check unit test-api test-cluster test quickstart demo demo-down bench bench-peers zoo clean
+.PHONY: help env check unit test-api test-cluster test quickstart demo demo-down bench bench-peers zoo families clean
 help: ## What there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
@@ -47,6 +47,9 @@ demo-down: env ## Take the demo's cluster down; cached artefacts stay
 
 bench: env ## Measure against the limits in the design; writes build/bench.json
 	$(PY) -m tests.bench
+
+families: env ## One example for each family of gates: a good candidate passes, a bad one fails by its gate
+	$(PY) examples/families/run.py
 
 bench-peers: env ## The same outcomes judged by us and by our peers, each in an environment of its own; build/peers.json
 	$(PY) -m tests.peers

@@ -117,6 +117,12 @@ POLICY_CASES = [
             ("FairnessGap", " needs sliceBy: the slice column of the groups"),
         )
     ),
+    Case(
+        "FairnessGap of one group",
+        "ValidationPolicy",
+        _gate(metric="FairnessGap", sliceBy="language", value="sw"),
+        " compares every two groups of sliceBy: leave value out",
+    ),
     *(
         Case(f"{m} by slice", "ValidationPolicy", _gate(metric=m, sliceBy="language", **more), _BY_SLICE)
         for m, more in (

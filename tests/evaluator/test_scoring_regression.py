@@ -81,3 +81,9 @@ def test_of_several_outputs_the_pack_names_one() -> None:
 def test_a_model_without_a_number_is_refused() -> None:
     with refused("core: ", "needed is one of floats", "label int64[?]"):
         meter(port=Port("label", "int64", (None,)))
+
+
+def test_a_cap_below_most_of_the_baselines_errors_hides_a_worse_candidate_and_is_refused() -> None:
+    far_off = np.full((100, 1), 20.0, np.float32)
+    with refused("cap 4.0 lies below 100 of the baseline's 100 errors", "such as 10"):
+        score(meter(*["10"] * 100), far_off, far_off + 99)

@@ -24,6 +24,7 @@ from paritygate.api import (
     Progress,
     Reason,
     RepeatRecord,
+    SliceColumn,
     SliceSource,
 )
 from paritygate.judge import (
@@ -40,10 +41,10 @@ from paritygate.judge import (
 
 from ..ending import EvaluatorError
 from .cache import OutputCache
-from .client import Description, Ints, ModelFailedError, Runner
+from .client import Description, Ints, ItemStatistics, ModelFailedError, Runner
 from .evidence import REPEATED, Evidence, NotFiniteError
 from .figures import Figures
-from .interface import check_interface, check_items, check_provider
+from .interface import check_interface, check_items, check_perturbations, check_provider
 from .items import ItemGates, judge_items
 from .labels import Labels
 from .latency import Latency
@@ -199,7 +200,10 @@ class Evaluation:
 
     def _kept(self, baseline: Description) -> OutputCache | None:
         """Everything that the baseline's answers depend on is in the key."""
-        if self.cache is None:
+        # Without a digest what a remote name holds may change, and answers to other items would be judged.
+        if self.cache is None or any(
+            pack.inputs.digest is None and "://" in pack.inputs.uri for pack in self.plan.packs
+        ):
             return None
         key = {
             "baseline": self.artefacts.baseline_digest,
@@ -231,10 +235,23 @@ class Evaluation:
                 found[name] = of_confidence(column, evidence.baseline_confidence(everything))
             else:
                 statistics = statistics or runner.statistics()
+                self._check_derivable(column, statistics)
                 found[name] = of_statistics(column, statistics)
         self._known = replace(self._known, columns=found)
         self._take_gates()
         return self._plan_power()
+
+    def _check_derivable(self, column: SliceColumn, statistics: ItemStatistics) -> None:
+        """A slice that a pack declares must be there. One that a technique brings may be of no use for these inputs."""
+        brought = all(c.origin == "Technique" for c in self.plan.claims if c.slice_by == column.column)
+        values = statistics.max_abs if column.source is SliceSource.INPUT_RANGE else statistics.length
+        if not brought and (values < 0).all():
+            needed = "floats" if column.source is SliceSource.INPUT_RANGE else "tokens or text"
+            raise EvaluatorError(
+                Reason.PACK_INVALID,
+                f"{self._pack_names()}: slice column {column.column!r} is derived from {column.source}, and no input "
+                f"is of {needed}; take it out of the pack's slices",
+            )
 
     def _take_gates(self) -> None:
         assert self._known is not None
@@ -264,19 +281,23 @@ class Evaluation:
                 f"{self._pack_names()}: inputs hold {_counted(inputs.counts)} items, labels {_counted(have)}; "
                 "every item needs one row in each, in the same order",
             )
+        asked = {claim.perturbation for claim in self.plan.claims}
+        check_perturbations(
+            self._pack_names(), inputs, [p for p in self.plan.packs[0].perturbations if p.name in asked]
+        )
         baseline = runner.load("baseline")
         check_items(self._pack_names(), inputs, baseline)
-        asked = self.plan.execution_providers[0]
-        if baseline.provider != asked:
+        provider = self.plan.execution_providers[0]
+        if baseline.provider != provider:
             raise EvaluatorError(
                 Reason.BASELINE_UNLOADABLE,
-                f"baseline: asked for {asked}, runs on {baseline.provider}; choose a pool that runs it",
+                f"baseline: asked for {provider}, runs on {baseline.provider}; choose a pool that runs it",
             )
         candidate = runner.load("candidate")
         self._checks += [
             CheckRecord(name=Check.LOADABLE, ok=True),
             check_interface(baseline, candidate),
-            check_provider(asked, candidate),
+            check_provider(provider, candidate),
         ]
         self._environment |= {
             "runtime": candidate.runtime,

@@ -4,23 +4,20 @@ There is one view of the items as they are, and one for each perturbation of the
 revealed yet does not exist for the judge.
 """
 
-import hashlib
 import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-from paritygate.api import Flip, Perturbation, Reason, RepeatRecord
+from paritygate.api import Flip, Perturbation, RepeatRecord
 from paritygate.judge import BOTH_WRONG, LOST, PACK, UNKNOWN, WON, Column, Kind
 
-from ..ending import EvaluatorError
-from ..runner.perturb import Kind as Disturbance
-from ..runner.perturb import Perturbation as Disturbed
 from ..wire import Array
 from .cache import OutputCache
 from .client import Ints, ModelFailedError, Runner
 from .figures import Figures
+from .interface import disturbed
 from .labels import Labels
 from .scoring import Scored, Scorer
 
@@ -193,14 +190,17 @@ class Evidence:
                     raise NotFiniteError(role, self.labels.ids[indices[int(clean.argmin())]])
 
     def repeat(self, indices: Ints) -> RepeatRecord:
-        """The A/A run: the same items again, in the same batches. Raises ModelFailedError."""
+        """The A/A run: judged items again, twice, in the same batches. Raises ModelFailedError.
+
+        Classes are compared with what was judged, too: a model that changes as it is used would answer alike in a row.
+        """
         once = [self.runner.outputs(role, indices, self._batch) for role in ("baseline", "candidate")]
         again = [self.runner.outputs(role, indices, self._batch) for role in ("baseline", "candidate")]
         scored = [self.scorer.score(indices, *outputs) for outputs in (once, again)]
         if self.scorer.classes:
-            differ = [
-                int((getattr(scored[0], role) != getattr(scored[1], role)).sum()) for role in ("baseline", "candidate")
-            ]
+            said = [np.stack([one.baseline, one.candidate]) for one in scored]
+            moved = (said[0] != said[1]) | (said[0] != self.plain.answers[:, indices])
+            differ = moved.sum(1).tolist()
         else:
             differ = [_far_apart(one, two) for one, two in zip(once, again, strict=True)]
         return RepeatRecord(items=len(indices), baseline=differ[0], candidate=differ[1])
@@ -257,7 +257,7 @@ class Evidence:
         )
 
     def _outputs(self, indices: Ints, perturbation: Perturbation | None) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
-        how = _disturbed(perturbation) if perturbation else None
+        how = disturbed(perturbation) if perturbation else None
         baseline = self.runner.outputs("baseline", indices, self._batch, how) if how else self._baseline(indices)
         candidate = self.runner.outputs("candidate", indices, self._batch, how)
         shapes = [tuple(array.shape[1:] for array in arrays) for arrays in (baseline, candidate)]
@@ -277,15 +277,6 @@ class Evidence:
         outputs = self.runner.outputs("baseline", indices, self._batch)
         self.cache.keep(indices, outputs)
         return outputs
-
-
-def _disturbed(perturbation: Perturbation) -> Disturbed:
-    """Its seed is its name: the same noise in every run, another for another name."""
-    seed = int.from_bytes(hashlib.sha256(perturbation.name.encode()).digest()[:7])
-    try:
-        return Disturbed(Disturbance(perturbation.kind), float(perturbation.strength), seed)
-    except ValueError as error:
-        raise EvaluatorError(Reason.PACK_INVALID, f"perturbation {perturbation.name}: {error}") from error
 
 
 def _far_apart(one: tuple[Array, ...], two: tuple[Array, ...]) -> int:

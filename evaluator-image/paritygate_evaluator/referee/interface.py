@@ -1,10 +1,14 @@
 """Deterministic checks before any item: do the two models and the packs speak of the same things?"""
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
 
-from paritygate.api import Check, CheckRecord, Reason
+import numpy as np
+from paritygate.api import Check, CheckRecord, Perturbation, Reason
 
 from ..ending import EvaluatorError
+from ..runner.perturb import Kind as Disturbance
+from ..runner.perturb import Perturbation as Disturbed
 from .client import Description, Inputs, Port
 
 
@@ -54,6 +58,32 @@ def check_items(pack: str, inputs: Inputs, baseline: Description) -> None:
         ):
             shapes = f"has shape {_shape(array.shape)}, the model takes {_shape(row)}"
             raise EvaluatorError(Reason.PACK_INVALID, f"{pack}: an item of array {port.name!r} {shapes}")
+
+
+def check_perturbations(pack: str, inputs: Inputs, perturbations: Iterable[Perturbation]) -> None:
+    """Each perturbation must change some array of the packs. Raises EvaluatorError PackInvalid naming it."""
+    for perturbation in perturbations:
+        how = disturbed(perturbation)
+        dtypes = [
+            (np.dtype("U1" if p.dtype == "str" else p.dtype), tuple(n or 1 for n in p.shape)) for p in inputs.ports
+        ]
+        if not any(how.applies(dtype, row) for dtype, row in dtypes):
+            known = ", ".join(map(str, inputs.ports))
+            needed = "text" if perturbation.kind == "Typos" else "floats (Blur: with two axes an item) or pixels"
+            raise EvaluatorError(
+                Reason.PACK_INVALID,
+                f"{pack}: perturbation {perturbation.name} ({perturbation.kind}) changes inputs of {needed}; the packs "
+                f"hold {known}",
+            )
+
+
+def disturbed(perturbation: Perturbation) -> Disturbed:
+    """As the runner takes it. Its seed is its name: the same noise in every run, another for another name."""
+    seed = int.from_bytes(hashlib.sha256(perturbation.name.encode()).digest()[:7])
+    try:
+        return Disturbed(Disturbance(perturbation.kind), float(perturbation.strength), seed)
+    except ValueError as error:
+        raise EvaluatorError(Reason.PACK_INVALID, f"perturbation {perturbation.name}: {error}") from error
 
 
 def _differences(kind: str, baseline: Sequence[Port], candidate: Sequence[Port]) -> list[str]:

@@ -209,6 +209,11 @@ _ITEMS = (
         "value needs sliceBy, the column that it is of; $metric has no gate for each class that it could name",
         lambda gate: gate.value is None or gate.slice_by is not None or gate.metric in PER_CLASS,
     ),
+    Rule(
+        f"!(self.metric in {_listed(_GAP)}) || !has(self.value)",
+        "$metric compares every two groups of sliceBy: leave value out",
+        lambda gate: gate.metric not in _GAP or gate.value is None,
+    ),
     _only_for("perturbation", OF_ITEMS, "$metric is not counted item by item: leave perturbation out"),
     Rule(
         f"!(self.metric in {_listed(SOFT_ONLY)}) || self.enforcement != 'Hard'",

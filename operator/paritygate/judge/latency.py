@@ -146,11 +146,10 @@ class LatencyTally:
         """Whether the blocks exclude what an interval leaves out: cheaper than to search for its ends again."""
         first, second, threshold = self._blocks[:, :2], self._blocks[:, 2:], pass_threshold(self._alpha / 2)
         low, high = interval[0] / INTERVAL_SLACK, interval[1] * INTERVAL_SLACK
-        return (
-            0 < low <= high
-            and latency.log_e(first, second, self._p, high) >= threshold
-            and latency.log_harm(first, second, self._p, low) >= threshold
-        )
+        if not 0 <= low <= high or latency.log_e(first, second, self._p, high) < threshold:
+            return False
+        # 0: the search ended before it found what is excluded below, so nothing is claimed to be.
+        return low == 0 or latency.log_harm(first, second, self._p, low) >= threshold
 
     def figures(self) -> GateRecord:
         """The evidence so far but for its interval and wealth, which cost a search."""

@@ -12,6 +12,9 @@ from .outputs import of_numbers, one_an_item, only_output, row_an_item
 from .scorer import NO_ANSWER, Scored, Scorer, finite, no_outcomes, recorded, refusal
 from .truth import Truth, targets
 
+_ENOUGH = 64
+"""Items after which a cap that hides most errors is told."""
+
 
 class RegressionScorer(Scorer):
     """The absolute error of one output (items,) or (items, 1) of floats against the number in the label.
@@ -33,6 +36,7 @@ class RegressionScorer(Scorer):
     ) -> None:
         super().__init__(pack, truth, columns)
         self._targets = targets(truth)
+        self._seen, self._capped = 0, dict[Column, int]()
         needed = "one of floats, (items,) or (items, 1)"
         self._port = only_output(pack, ports, output, _is_number, needed)
         if row_an_item(ports[self._port]) and (width := ports[self._port].shape[1]) is not None:
@@ -44,6 +48,7 @@ class RegressionScorer(Scorer):
         with np.errstate(invalid="ignore"):
             first = np.abs(self._column(baseline[self._port]) - wanted)
             second = np.abs(self._column(candidate[self._port]) - wanted)
+        self._check_caps(first)
         return Scored(
             outcomes=no_outcomes(items),
             columns={column: recorded(_added(first, second, float(column.parameter))) for column in self._columns},
@@ -54,6 +59,20 @@ class RegressionScorer(Scorer):
             baseline_finite=finite(baseline),
             candidate_finite=finite(candidate),
         )
+
+    def _check_caps(self, errors: npt.NDArray[np.float64]) -> None:
+        """Where most of the baseline's errors are at the cap, the candidate's could be anything and look the same."""
+        self._seen += len(errors)
+        for column in self._columns:
+            cap = float(column.parameter)
+            self._capped[column] = self._capped.get(column, 0) + int((errors >= cap).sum())
+            if self._seen >= _ENOUGH and self._capped[column] > self._seen / 2:
+                raise refusal(
+                    self._pack,
+                    f"cap {column.parameter} lies below {self._capped[column]:,} of the baseline's {self._seen:,} "
+                    "errors so far: a worse candidate would look the same. Write the largest error that still makes a "
+                    f"difference, such as {np.quantile(errors, 0.99):.3g}",
+                )
 
     def _column(self, output: Array) -> npt.NDArray[np.float64]:
         if output.size != len(output):
