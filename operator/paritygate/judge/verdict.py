@@ -20,6 +20,9 @@ from paritygate.api import (
 from .columns import proves_answers
 from .wording import describe, provable, shortfall
 
+_MOST_NAMED = 8
+"""Gates that a message names of one kind."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -101,7 +104,10 @@ def _without_harm(claims: Mapping[str, Claim], hard: Sequence[GateRecord], contr
         parts = [shortfall(claims[r.claim], r) for r in undecided[:3]] + [f"{name}: not measured" for name in missing]
         return Verdict(Outcome.INCONCLUSIVE, Reason.ITEMS_EXHAUSTED, "; ".join(parts))
     left_out = [r.name for r in hard if r.decision is Decision.NOT_PROVEN]
-    excluded = f"; not proven (too few items) and left out of the promise: {', '.join(left_out)}" if left_out else ""
+    # Named as far as a sentence goes: what comes after it, a warning, must be read too.
+    more = f" and {len(left_out) - _MOST_NAMED:,} more, NotProven in the report" if len(left_out) > _MOST_NAMED else ""
+    named = ", ".join(left_out[:_MOST_NAMED])
+    excluded = f"; not proven (too few items) and left out of the promise: {named}{more}" if left_out else ""
     return Verdict(
         Outcome.PASSED,
         Reason.ALL_GATES_PROVED,
