@@ -6,7 +6,7 @@ import zlib
 
 import numpy as np
 import pytest
-from paritygate.api import Decision
+from paritygate.api import Decision, Outcome, RepeatRecord
 from paritygate.judge import ResultRefused, recompute
 from paritygate.judge.batchlog import decode_flips, decode_units, encode_units
 
@@ -51,3 +51,14 @@ def test_a_placeholder_passes_nothing() -> None:
     bare = type(result.gates[0])(name="accuracy", claim="accuracy", decision=Decision.PROVED)
     with pytest.raises(ResultRefused):
         recompute(plan, retold(plan, result, [bare, *result.gates[1:]]))
+
+
+@pytest.mark.parametrize(("baseline", "candidate"), [(0, 3), (1, 200), (256, 257), (-1, 0), (0, -1)])
+def test_what_answered_in_two_ways_is_not_deterministic(baseline: int, candidate: int) -> None:
+    plan, world = a_plan(), World(np.zeros(3000, np.int64))
+    result = world.judged(plan)
+    honest = result.model_copy(update={"repeat": RepeatRecord(items=256, baseline=1, candidate=2)})
+    assert recompute(plan, honest).outcome is Outcome.PASSED
+    said = RepeatRecord(items=256, baseline=baseline, candidate=candidate)
+    with pytest.raises(ResultRefused, match="Deterministic is said to hold"):
+        recompute(plan, result.model_copy(update={"repeat": said}))

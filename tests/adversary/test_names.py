@@ -61,3 +61,8 @@ def test_pairs_of_groups_have_names_of_their_own(groups: list[str], said: str) -
     items = Items([f"i{k}" for k in range(4000)], {"group": column}, {"0": np.ones(4000, np.bool_)})
     with pytest.raises(PlanError, match=said.replace("|", r"\|")):
         expand(plan, items)
+
+
+def test_a_gap_is_not_about_one_group() -> None:
+    with pytest.raises(PlanError, match="leave value out"):
+        a_plan(GAP | {"value": "a"}, packs=[a_pack(slices=("group",))])

@@ -34,6 +34,7 @@ from paritygate.judge import (
     conclude,
     culprits,
     hard_gates,
+    most_moved,
     plan_digest,
     ratio_record,
     underpowered,
@@ -262,7 +263,7 @@ class Evaluation:
         """The A/A run: a candidate that answers the same item in two ways can't be judged by asking once."""
         judged = order[evidence.plain.revealed[order]][:REPEATED]
         self._repeat = repeat = evidence.repeat(judged)
-        allowed = max(len(judged) // 100, 2 * repeat.baseline)
+        allowed = most_moved(repeat)
         ok = repeat.candidate <= allowed
         said = (
             f"candidate: {repeat.candidate} of {repeat.items} items were answered differently when asked again (the "

@@ -13,7 +13,7 @@ from .plan import build_plan, order_seed, plan_digest
 from .recheck import recompute
 from .strict import strict_json
 from .tally import ItemTally, hard_gates
-from .verdict import Verdict, conclude, failed_already
+from .verdict import Verdict, conclude, failed_already, most_moved
 from .wording import describe, underpowered
 
 __all__ = [
@@ -51,6 +51,7 @@ __all__ = [
     "failed_already",
     "figure_record",
     "hard_gates",
+    "most_moved",
     "order_seed",
     "plan_digest",
     "plan_power",

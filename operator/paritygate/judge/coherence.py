@@ -9,6 +9,7 @@ from paritygate.api import (
     OF_ITEMS,
     PER_CLASS,
     TRAITS,
+    Check,
     Claim,
     Decision,
     EvaluationPlan,
@@ -26,6 +27,7 @@ from .columns import Kind, column_of
 from .gates import LABEL
 from .membership import LEAST_CAP, check_members
 from .processes import confusion, gap
+from .verdict import most_moved
 
 MOST_ITEMS = 1 << 22
 """Items in all packs together. A replay takes memory in proportion: a result must not be able to ask for all of it."""
@@ -75,8 +77,20 @@ def check_subjects(plan: EvaluationPlan, result: EvaluationResult) -> None:
             raise ResultRefused(f"Passed does not tell the digest of the {role} that was run")
 
 
+def check_repeat(result: EvaluationResult) -> None:
+    """A candidate that was seen to answer in two ways is not said to be deterministic."""
+    repeat = result.repeat
+    made = any(check.name is Check.DETERMINISTIC and check.ok for check in result.checks)
+    if repeat is None or not made:
+        return
+    if not (0 <= repeat.baseline <= repeat.items and 0 <= repeat.candidate <= min(repeat.items, most_moved(repeat))):
+        said = f"{repeat.candidate} of {repeat.items} items were answered differently when asked again"
+        raise ResultRefused(f"{Check.DETERMINISTIC} is said to hold, and {said} (the baseline: {repeat.baseline})")
+
+
 def check_gates(plan: EvaluationPlan, result: EvaluationResult) -> None:
     """Every claim of the plan is reported, nothing else is, and each gate once."""
+    check_repeat(result)
     claims = {claim.name: claim for claim in plan.claims}
     if len(claims) != len(plan.claims):
         raise ResultRefused("the plan has two claims of one name")

@@ -13,6 +13,7 @@ from paritygate.api import (
     DataFile,
     Enforcement,
     EvaluationPlan,
+    Evidence,
     GateSpec,
     Metric,
     PlannedPack,
@@ -178,6 +179,9 @@ def _check_fits(claim: Claim, field: str, packs: Sequence[PlannedPack]) -> None:
     if task not in TRAITS[claim.metric].tasks:
         fitting = ", ".join(sorted(m for m, traits in TRAITS.items() if task in traits.tasks and m in OF_ITEMS))
         raise PlanError(f"{field}.metric", f"{claim.metric} is not for task {task} of pack {packs[0].name}: {fitting}")
+    if claim.value and TRAITS[claim.metric].evidence is Evidence.GAP:
+        said = f"{claim.metric} compares every two values of {claim.slice_by}, it can't be about {claim.value!r} alone"
+        raise PlanError(f"{field}.value", f"{said}; leave value out")
     if claim.metric in NEEDS_SCORES:
         silent = [pack.name for pack in packs if pack.scores is None]
         if silent:

@@ -15,6 +15,7 @@ from paritygate.api import (
     Metric,
     Outcome,
     Reason,
+    RepeatRecord,
 )
 
 from .columns import proves_answers
@@ -36,6 +37,11 @@ class Verdict:
 def failed_already(claims: Mapping[str, Claim], records: Sequence[tuple[str, Decision]]) -> bool:
     """Whether a hard gate (claim name, decision) has proved harm: nothing can turn that round, so one may stop."""
     return any(d is Decision.HARM and claims[name].enforcement is Enforcement.HARD for name, d in records)
+
+
+def most_moved(repeat: RepeatRecord) -> int:
+    """Items that a candidate may answer differently when asked again: one in a hundred, or twice the baseline's."""
+    return max(repeat.items // 100, 2 * repeat.baseline)
 
 
 def conclude(
