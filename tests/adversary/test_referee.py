@@ -173,3 +173,4 @@ def test_a_candidate_that_breaks_only_on_disturbed_items_fails(case: Case, monke
     result = case.judge()
     assert (result.outcome, result.reason) == (Outcome.FAILED, Reason.CHECK_FAILED)
     assert [check.name for check in result.checks if not check.ok] == [Check.FINITE]
+    assert "under perturbation noise" in result.message

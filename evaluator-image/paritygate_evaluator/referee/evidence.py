@@ -37,8 +37,9 @@ UNJUDGED = -1
 class NotFiniteError(Exception):
     """A model gave NaN or infinity for a judged item."""
 
-    def __init__(self, role: str, item: str) -> None:
-        super().__init__(f"{role}: NaN or infinity in the outputs for item {item!r}")
+    def __init__(self, role: str, item: str, perturbation: str = "") -> None:
+        disturbed_by = f" under perturbation {perturbation}" if perturbation else ""
+        super().__init__(f"{role}: NaN or infinity in the outputs for item {item!r}{disturbed_by}")
         self.role = role
 
 
@@ -219,7 +220,7 @@ class Evidence:
         view = self._views[name]
         for role, finite in zip(("baseline", "candidate"), view.finite[:, indices], strict=True):
             if not finite.all():
-                raise NotFiniteError(role, self.labels.ids[indices[int(finite.argmin())]])
+                raise NotFiniteError(role, self.labels.ids[indices[int(finite.argmin())]], name)
         view.revealed[indices] = True
 
     @property
