@@ -13,7 +13,6 @@ from paritygate.api import (
     DataFile,
     Enforcement,
     EvaluationPlan,
-    Evidence,
     GateSpec,
     Metric,
     PlannedPack,
@@ -125,6 +124,9 @@ def _overridden(default: Claim | None, gate: GateSpec, field: str, columns: tupl
             f"the tier's gate {gate.name} measures {base.metric}; give a gate that measures {gate.metric} another name"
         )
         raise PlanError(f"{field}.metric", said)
+    if base and base.value and gate.value not in (None, base.value):
+        said = f"the tier's gate {gate.name} is about {base.value!r}; give a gate about {gate.value!r} another name"
+        raise PlanError(f"{field}.value", said)
     slice_by = gate.slice_by or (base.slice_by if base else None)
     if slice_by and slice_by not in (*columns, PACK):
         known = ", ".join(columns) or "none"
@@ -179,9 +181,6 @@ def _check_fits(claim: Claim, field: str, packs: Sequence[PlannedPack]) -> None:
     if task not in TRAITS[claim.metric].tasks:
         fitting = ", ".join(sorted(m for m, traits in TRAITS.items() if task in traits.tasks and m in OF_ITEMS))
         raise PlanError(f"{field}.metric", f"{claim.metric} is not for task {task} of pack {packs[0].name}: {fitting}")
-    if claim.value and TRAITS[claim.metric].evidence is Evidence.GAP:
-        said = f"{claim.metric} compares every two values of {claim.slice_by}, it can't be about {claim.value!r} alone"
-        raise PlanError(f"{field}.value", f"{said}; leave value out")
     if claim.metric in NEEDS_SCORES:
         silent = [pack.name for pack in packs if pack.scores is None]
         if silent:
