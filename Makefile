@@ -4,7 +4,7 @@ UV := $(shell command -v uv || echo build/uv/bin/uv)
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
 
-.PHONY: help env check unit test-api test-cluster test quickstart demo demo-down bench bench-peers zoo families clean
+.PHONY: help env check unit test-whole test-api test-cluster test quickstart demo demo-down bench bench-peers zoo families clean
 help: ## What there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
@@ -23,7 +23,10 @@ check: env ## Formatting, lint, types, import rules, generated files
 	$(PY) -m paritygate.api.crd --check
 
 unit: env ## Tests that need nothing but Python (under a minute)
-	$(PYTEST) -m "not api and not cluster" -n auto --dist loadgroup
+	$(PYTEST) -m "not whole and not api and not cluster" -n auto --dist loadgroup
+
+test-whole: env ## Whole evaluations of real models, torch among them
+	$(PYTEST) -m whole -n auto --dist loadgroup
 
 test-api: env ## Tests against a real API server, control plane only
 	$(PY) -m tests.cluster build --profile api >/dev/null
@@ -34,7 +37,7 @@ test-cluster: env ## Tests on the whole cluster with KServe: user stories, kills
 	$(PYTEST) -m cluster tests/cluster
 	$(PYTEST) -m cluster tests/e2e -n 2 --dist loadfile
 
-test: check unit test-api test-cluster ## Everything, as CI runs it
+test: check unit test-whole test-api test-cluster ## Everything, as CI runs it
 
 quickstart: env ## Stories 1 and 2 on this machine, no cluster, in seconds
 	$(PY) examples/quickstart/run.py

@@ -15,6 +15,8 @@ from paritygate.cli import main
 from tests.evaluator.case import Case
 from tests.evaluator.models import copying
 
+pytestmark = pytest.mark.whole
+
 OUTCOMES = {0: "Passed", 1: "Failed", 3: "Inconclusive", 4: "Error"}
 
 

@@ -14,6 +14,8 @@ from paritygate.cli.workers import Workers
 
 from tests.evaluator.case import Case
 
+pytestmark = pytest.mark.whole
+
 
 def files(case: Case) -> list[str]:
     folder = case.files()

@@ -14,6 +14,8 @@ import pytest
 
 from tests.evaluator.models import CLASSES, copying, save
 
+pytestmark = pytest.mark.whole
+
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "add-a-metric.md"
 PACKAGES = ("operator/paritygate", "evaluator-image/paritygate_evaluator")

@@ -137,3 +137,9 @@ def test_telemetry_is_off() -> None:
         import paritygate_evaluator.runner.onnx_session
     """
     assert subprocess.run([sys.executable, "-c", text], capture_output=True, text=True).stdout == "off\n"
+
+
+def test_the_provider_is_the_one_that_runs_the_operators_not_the_one_that_was_registered(tmp_path: Path) -> None:
+    save(copying(0), tmp_path)
+    options = Options(("AzureExecutionProvider", "CPUExecutionProvider"), 1)
+    assert runtime("onnxruntime").load(tmp_path, options).provider == "CPUExecutionProvider"

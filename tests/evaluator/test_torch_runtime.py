@@ -34,7 +34,7 @@ from torch import nn
 from torch.nn import functional
 
 # Exporting a first model takes seconds of imports: on one worker, not on each.
-pytestmark = [pytest.mark.xdist_group("torch"), pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.whole, pytest.mark.xdist_group("torch"), pytest.mark.filterwarnings("ignore")]
 
 CPU = Options(("CPUExecutionProvider",), threads=3)
 QDQ = torch.ops.quantized_decomposed

@@ -27,6 +27,8 @@ from paritygate_evaluator.referee.planning import gates_of, known_items
 
 from examples.families import build, run
 
+pytestmark = pytest.mark.whole
+
 FOLDER = Path(run.__file__).parent
 README = (FOLDER / "README.md").read_text()
 

@@ -6,6 +6,8 @@ from paritygate.simulation import Kind, Row, Setting, candidates, evaluate, summ
 
 from .settings import a_setting
 
+pytestmark = pytest.mark.whole
+
 ACCURACY = {"name": "accuracy", "metric": "Accuracy", "margin": "0.02"}
 LOOSE = {"name": "accuracy", "metric": "Accuracy", "margin": "0.10"}
 

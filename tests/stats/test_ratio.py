@@ -12,10 +12,12 @@ from paritygate.stats.ratio import (
     cost_rows,
     cost_units,
     f_beta,
+    interval,
     jaccard,
     log_e,
     precision,
     profile,
+    proven_margin,
     ratio_estimates,
 )
 from paritygate.stats.wealth import harm_threshold, pass_threshold
@@ -222,3 +224,22 @@ def test_equal_models_pass_and_a_broken_one_is_caught() -> None:
     broken = AGREED + 0.009 * SPOILT
     worse = np.cumsum(draw.multinomial(250, broken, size=(50, 24)), axis=1)
     assert (log_e(metric, worse, MARGIN, harm=True) >= harm_threshold(1)).any(-1).mean() > 0.5
+
+
+def test_the_interval_of_a_precision_holds_the_truth_and_narrows() -> None:
+    shares = np.array([0.70, 0.02, 0.01, 0.01, 0.01, 0.01, 0.02, 0.22])
+    before, after = (theta or 0 for theta in ratio_estimates(precision(), np.rint(shares * 100).astype(int)))
+    runs = np.random.default_rng(5).multinomial(4000, shares, 60)
+    found = [interval(precision(), totals, 0.05) for totals in runs]
+    assert sum(not low <= before - after <= high for low, high in found) <= 3 + 3 * (60 * 0.05 * 0.95) ** 0.5
+    assert all(high < 1 for _, high in found)
+    assert interval(precision(), runs[0] * 10, 0.05)[1] < found[0][1]
+
+
+def test_the_margin_that_counts_prove_is_proved_and_a_smaller_one_is_not() -> None:
+    totals = np.array([2800, 40, 40, 20, 24, 16, 16, 1044])
+    proven = proven_margin(precision(), totals, 0.05)
+    assert proven is not None
+    threshold = pass_threshold(0.05)
+    assert log_e(precision(), totals, proven) >= threshold > log_e(precision(), totals, proven - 0.002)
+    assert proven_margin(precision(), np.eye(8, dtype=int)[0] * 9, 0.05) is None

@@ -11,6 +11,8 @@ from .judging import judge
 from .table import inserted, render
 from .workshop import Workshop
 
+pytestmark = pytest.mark.whole
+
 PAGE = Path(__file__).parents[2] / "docs" / "zoo.md"
 
 EXHIBITS = {exhibit.name: exhibit for exhibit in of_onnx()}

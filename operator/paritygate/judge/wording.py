@@ -28,6 +28,8 @@ def shortfall(claim: Claim, record: GateRecord) -> str:
     """Why a gate is open, with what is missing."""
     said = describe(claim, record)
     if record.planned and claim.metric in OF_ITEMS:
+        if record.n == record.planned.have and (record.estimate or 0) >= float(claim.margin or 0):
+            return f"{said}: all items were used and it lies at the margin or beyond; more of them would not prove it"
         missing = max(record.planned.needed - record.planned.have, 0)
         more = f"about {missing:,} more items" if missing else "more items than planned, or a wider margin"
         return f"{said}: neither proved nor refuted; needs {more}"

@@ -23,7 +23,7 @@ from math import isfinite
 import numpy as np
 import numpy.typing as npt
 
-from .wealth import Floats, Ints, Wealth, check_counts, check_fraction, log_mean_exp
+from .wealth import Floats, Ints, Wealth, check_counts, check_fraction, log_mean_exp, pass_threshold
 
 # l2 close to -s l1 cancels what both models share; the last six bet on the baseline alone and ruin a far guess.
 _BETS = [(l1, -l1 * k) for l1 in (0.1, 0.2, 0.35, 0.5, 0.7) for k in (1, 0.97, 1.03, 0.8, 1.2)]
@@ -184,6 +184,47 @@ def ratio_estimates(
     """(theta_B, theta_C) of the items counted by row, `totals` (J,); None where the denominator is still 0."""
     a_b, b_b, a_c, b_c = np.asarray(totals) @ np.asarray(metric.rows if rows is None else rows, np.float64)
     return (float(a_b / b_b) if b_b > 0 else None), (float(a_c / b_c) if b_c > 0 else None)
+
+
+def interval(metric: RatioMetric, totals: npt.ArrayLike, alpha: float) -> tuple[float, float]:
+    """(low, high) for how much worse the candidate's theta is, from the counts so far, `totals` (J,).
+
+    Both ends at alpha/2: P(it ever misses the truth) <= alpha. Only losses can be excluded: low is -1 while none is
+    proved to be positive. Raises ValueError for an alpha outside (0, 1) or broken counts.
+    """
+    high = proven_margin(metric, totals, alpha / 2)
+    threshold = pass_threshold(check_fraction("alpha", alpha) / 2)
+
+    def harmed(margin: float) -> bool:
+        return bool(log_e(metric, totals, margin, harm=True) >= threshold)
+
+    low = _border(lambda margin: not harmed(margin)) if harmed(_FINEST) else -1.0
+    return low, 1.0 if high is None else high
+
+
+def proven_margin(metric: RatioMetric, totals: npt.ArrayLike, alpha: float) -> float | None:
+    """The smallest margin, to a thousandth, that the counts so far, `totals` (J,), prove; None if they prove none.
+
+    Errors as `interval`.
+    """
+    threshold = pass_threshold(check_fraction("alpha", alpha))
+
+    def proved(margin: float) -> bool:
+        return bool(log_e(metric, totals, margin) >= threshold)
+
+    return _border(proved) if proved(1 - _FINEST) else None
+
+
+_FINEST = 0.0005
+
+
+def _border(holds: Callable[[float], bool]) -> float:
+    """The least margin, to a thousandth, from which on it holds; it does at the largest."""
+    low, high = _FINEST, 1 - _FINEST
+    while high - low > 0.001:
+        middle = (low + high) / 2
+        low, high = (low, middle) if holds(middle) else (middle, high)
+    return high
 
 
 def _confusion(parts: Callable[[int, int], tuple[float, float]]) -> RatioMetric:

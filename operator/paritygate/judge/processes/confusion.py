@@ -9,7 +9,7 @@ from paritygate.stats import ratio
 from paritygate.stats.wealth import harm_threshold, pass_threshold
 
 from ..batchlog import decode_cells, encode_cells
-from .terms import CERTAIN, Ints, Terms, tabulated
+from .terms import CERTAIN, Ints, Terms, tabulated, within
 
 BATCH = 64
 """Items between two looks: a look costs a profile over all the values that the baseline's ratio may have."""
@@ -77,12 +77,18 @@ class ConfusionProcess:
         }
 
     def searched(self) -> dict[str, Any]:
-        """Nothing: an interval would be a profile of profiles."""
-        return {}
+        """Interval and proven margin, from the counts so far: looks before them could only have proved more."""
+        if not self.n:
+            return {}
+        totals, alpha = self._batches.sum(0), self._terms.alpha
+        proven = ratio.proven_margin(self._metric, totals, alpha)
+        if self.pass_at is not None and (proven is None or proven > self._terms.margin):
+            proven = self._terms.margin
+        return {"interval": ratio.interval(self._metric, totals, alpha), "proven_margin": proven}
 
     def supports(self, record: GateRecord) -> bool:
-        """Whether it claims nothing that was not searched for."""
-        return record.interval is None and record.proven_margin is None
+        """Whether the counts give an interval and a margin no wider than these. It costs a search."""
+        return within(record, self.searched())
 
     def _count(self, batches: Ints) -> None:
         self._log.append(batches)
