@@ -10,7 +10,17 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from paritygate.api import EvaluationPlan, EvaluationResult, PlannedPack, Progress, Purpose, Subject, Task, Technique
+from paritygate.api import (
+    EvaluationPlan,
+    EvaluationResult,
+    Perturbation,
+    PlannedPack,
+    Progress,
+    Purpose,
+    Subject,
+    Task,
+    Technique,
+)
 from paritygate.api.pack import DataFile
 from paritygate.api.policy import GateSpec, PolicySpec
 from paritygate.evidence import manifest_digest
@@ -41,6 +51,7 @@ class Case:
     inputs: dict[str, np.ndarray] | None = None
     labels: str | None = None
     slices: tuple[str, ...] = ("scanner",)
+    perturbations: tuple[dict[str, str], ...] = ()
     calibration: np.ndarray | None = None
     cache: Path | None = None
     progress: list[Progress] = field(default_factory=list)
@@ -102,6 +113,7 @@ class Case:
                     inputs=DataFile(uri="inputs.npz"),
                     labels=DataFile(uri="labels.csv"),
                     slices=self.slices,
+                    perturbations=tuple(Perturbation.model_validate(one) for one in self.perturbations),
                 )
             ],
             calibration=DataFile(uri="calibration.npz") if self.calibration is not None else None,

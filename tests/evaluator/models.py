@@ -49,6 +49,13 @@ def copying(
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
+def exploding() -> onnx.ModelProto:
+    """As `copying(1)`, e to the power of its scores: infinite where an input is above 89."""
+    model = copying(1)
+    model.graph.node[-1].CopyFrom(helper.make_node("Exp", ["copied"], ["scores"]))
+    return model
+
+
 def save(model: onnx.ModelProto, folder: Path, name: str = "model.onnx") -> Path:
     """The model as a file in a folder of its own."""
     folder.mkdir(parents=True, exist_ok=True)

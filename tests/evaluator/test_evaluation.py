@@ -11,7 +11,7 @@ from paritygate.judge import recompute
 from paritygate_evaluator.ending import EvaluatorError
 
 from .case import ITEMS, Case
-from .models import WIDTH, answers, copying, overflowing
+from .models import WIDTH, answers, copying, exploding, overflowing
 
 
 def test_equal_models_pass_and_use_only_the_items_they_need(case: Case) -> None:
@@ -221,3 +221,18 @@ def test_a_slice_too_small_can_only_fail_the_candidate_and_the_plan_says_so_firs
     planned = case.progress[0]
     assert planned.stage == "Planned"
     assert "by-scanner/B: 20 items can't prove 3.00 points" in planned.message
+
+
+@pytest.mark.parametrize(
+    ("enforcement", "outcome"), [("Soft", Outcome.PASSED), ("DryRun", Outcome.PASSED), ("Hard", Outcome.FAILED)]
+)
+def test_what_can_only_warn_does_not_fail_a_candidate_that_breaks_where_nobody_decides(
+    case: Case, enforcement: str, outcome: Outcome
+) -> None:
+    case.candidate = exploding()
+    case.perturbations = ({"name": "glare", "kind": "Brightness", "strength": "1000"},)
+    glare = {"name": "glare", "metric": "Accuracy", "margin": "0.05", "perturbation": "glare"}
+    case.gates = (*case.gates, {**glare, "enforcement": enforcement})
+    result = case.judge()
+    assert result.outcome is outcome
+    assert recompute(case.plan(), result).outcome is outcome

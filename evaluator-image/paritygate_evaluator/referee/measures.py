@@ -21,7 +21,12 @@ def measured(gates: Sequence[Gate], runner: Runner, evidence: Evidence) -> list[
     for gate in gates:
         if gate.claim.metric not in SOFT_ONLY:
             continue
-        figure = _figure(gate.claim.metric, runner, evidence)
+        try:
+            figure = _figure(gate.claim.metric, runner, evidence)
+        except ModelFailedError as error:
+            if error.kind == "Lost":
+                raise
+            figure = None  # what can only warn must not end the evaluation
         if figure is None:
             records.append(GateRecord(name=gate.name, claim=gate.claim.name, decision=Decision.OPEN))
         else:

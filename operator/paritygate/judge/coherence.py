@@ -12,6 +12,7 @@ from paritygate.api import (
     Check,
     Claim,
     Decision,
+    Enforcement,
     EvaluationPlan,
     EvaluationResult,
     Evidence,
@@ -136,7 +137,7 @@ def check_shared_items(plan: EvaluationPlan, result: EvaluationResult) -> None:
         if claim.metric in OF_ITEMS and claim.perturbation is None and _is_cut(claim, single):
             _check_totals(claim, own, result)
     if result.outcome is not Outcome.FAILED:
-        _check_exhausted(gates)
+        _check_exhausted([r for r in gates if claims[r.claim].enforcement is Enforcement.HARD])
 
 
 def _numbers(value: object, where: str) -> Iterator[tuple[str, float]]:

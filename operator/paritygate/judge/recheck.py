@@ -78,7 +78,10 @@ def recompute(plan: EvaluationPlan, result: EvaluationResult) -> Verdict:
         else:
             _check_measured(plan, claim, record, max(1, hard), result)
     _check_culprits(plan, tallies, max(1, hard), result)
-    verdict = conclude(plan, result.gates, result.checks, result.control)
+    # What a message says of missing items must not be the referee's word either.
+    replanned = {tally.gate.name: tally.gate.power for tally in tallies}
+    records = [r.model_copy(update={"planned": replanned.get(r.name, r.planned)}) for r in result.gates]
+    verdict = conclude(plan, records, result.checks, result.control)
     if (verdict.outcome, verdict.reason) != (result.outcome, result.reason):
         raise ResultRefused(
             f"result says {result.outcome}/{result.reason}, its counts say {verdict.outcome}/{verdict.reason}"

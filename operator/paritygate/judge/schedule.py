@@ -5,7 +5,7 @@ give the same evidence.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
@@ -54,12 +54,20 @@ class ItemGates:
 
     plan: EvaluationPlan
     tallies: Sequence[ItemTally]
+    stopped: set[str] = field(default_factory=set)
+    """Perturbations under which no more items are judged: a model failed there, and no hard gate asks for it."""
 
     @classmethod
     def of(cls, plan: EvaluationPlan, gates: Sequence[Gate]) -> "ItemGates":
         """Tallies of the gates that have items."""
         hard = hard_gates(gates)
         return cls(plan, [ItemTally(gate, plan, hard) for gate in gates if gate.power is not None])
+
+    def decides(self, perturbation: str) -> bool:
+        """Whether what a model does there can fail it: always as the items are, else where a hard gate asks."""
+        return not perturbation or any(
+            tally.gate.hard and tally.gate.column.perturbation == perturbation for tally in self.tallies
+        )
 
     def failed(self) -> bool:
         """Whether a hard gate has proved harm."""
@@ -69,7 +77,7 @@ class ItemGates:
     def next(self, answers: Answers, count: int) -> dict[str, Ints]:
         """The next items to judge by view, at most about `count` a view, none judged before; empty when all is done."""
         for rank in range(3):
-            waiting = [t for t in self.tallies if _rank(t) == rank and _open(t)]
+            waiting = [t for t in self.tallies if _rank(t) == rank and self._open(t)]
             if picked := _picked(waiting, answers, count):
                 return picked
         return {}
@@ -77,8 +85,11 @@ class ItemGates:
     def count(self, answers: Answers) -> None:
         """Let every open gate count on."""
         for tally in self.tallies:
-            if _open(tally):
+            if self._open(tally):
                 tally.count(partial(answers.read, tally.gate.column))
+
+    def _open(self, tally: ItemTally) -> bool:
+        return _open(tally) and tally.gate.column.perturbation not in self.stopped
 
 
 def distinct(indices: Ints) -> Ints:

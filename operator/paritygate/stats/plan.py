@@ -261,7 +261,7 @@ def planned_ratio(
     theta = ratio.ratio_estimates(metric, shares)[0] or 0.0
 
     def ends(draw: np.random.Generator, batch: int, batches: int) -> Floats:
-        totals = np.cumsum(draw.multinomial(batch * 8, shares, (RATIO_PATHS, batches // 8)), axis=1)
+        totals = np.cumsum(draw.multinomial(batch * 8, shares, (RATIO_PATHS, max(1, batches // 8))), axis=1)
         # Wealth at the true ratio is no less than the evidence: only where that suffices the whole is worked out.
         near = ratio.profile(metric, totals, margin, theta) >= pass_threshold(alpha)
         passed = np.zeros_like(near)
