@@ -11,9 +11,8 @@ from onnx import TensorProto, helper
 from paritygate.api import Check, DataFile, Outcome, Perturbation, Reason, Scores
 from paritygate.judge import Items
 from paritygate_evaluator.ending import EvaluatorError
-from paritygate_evaluator.referee.cache import OutputCache
-from paritygate_evaluator.referee.client import Description, Port
-from paritygate_evaluator.referee.evaluation import Artefacts, Evaluation
+from paritygate_evaluator.referee.cache import OutputCache, kept_answers
+from paritygate_evaluator.referee.client import Port
 from paritygate_evaluator.referee.evidence import Evidence
 from paritygate_evaluator.referee.figures import reliability
 from paritygate_evaluator.referee.labels import Column, Labels
@@ -127,20 +126,10 @@ def test_what_a_killed_referee_left_is_in_nobodys_way(tmp_path: Path) -> None:
     assert cache.take(np.arange(4)) is not None
 
 
-def test_without_a_digest_a_remote_name_is_not_remembered(case: Case, tmp_path: Path) -> None:
-
-    described = Description((), (), "CPUExecutionProvider", "onnxruntime 1", 1.0)
-    kept = {}
-    for uri in ("s3://bucket/inputs.npz", "inputs.npz"):
-        plan = a_plan(packs=[a_pack(inputs=DataFile(uri=uri))])
-        labels = Labels(["i0"], Column.of(["0"]), {}, (1,))
-        evaluation = Evaluation(
-            plan, labels, Artefacts("sha256:0", "sha256:1", 1, 1), lambda: None, lambda _: None, cache=tmp_path
-        )
-        evaluation._environment["threads"] = "1"
-        kept[uri] = evaluation._kept(described)
-    assert kept["s3://bucket/inputs.npz"] is None
-    assert kept["inputs.npz"] is not None
+@pytest.mark.parametrize(("uri", "kept"), [("s3://bucket/inputs.npz", False), ("inputs.npz", True)])
+def test_without_a_digest_a_remote_name_is_not_remembered(tmp_path: Path, uri: str, kept: bool) -> None:
+    plan = a_plan(packs=[a_pack(inputs=DataFile(uri=uri))])
+    assert (kept_answers(tmp_path, plan, "sha256:0", {"runtime": "onnxruntime 1"}, 1) is not None) is kept
 
 
 def a_nan_under(case: Case) -> onnx.ModelProto:

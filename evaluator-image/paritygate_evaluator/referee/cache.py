@@ -6,6 +6,7 @@ it, could otherwise leave answers for evaluations to come.
 
 import hashlib
 import json
+import platform
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -13,9 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from paritygate.api import EvaluationPlan
 
 from ..wire import Array
 from .client import Ints
+from .surroundings import processor
 
 _HAVE, _BATCH = "have.npy", "batch"
 
@@ -102,3 +105,25 @@ class OutputCache:
             shutil.rmtree(made, ignore_errors=True)
         if self.batch != self._batch or not self._open():
             raise OSError(f"{self._folder} can't be opened")
+
+
+def kept_answers(
+    folder: Path | None, plan: EvaluationPlan, baseline: str, runtime: Mapping[str, str], items: int
+) -> OutputCache | None:
+    """The place for a baseline's answers to a plan's packs; everything that they depend on is in the key.
+
+    `baseline` is its digest, `runtime` what it runs on. None without a folder, or where the inputs have no digest:
+    what a remote name holds may change, and answers to other items would be judged.
+    """
+    unnamed = any(pack.inputs.digest is None and "://" in pack.inputs.uri for pack in plan.packs)
+    if folder is None or unnamed:
+        return None
+    key = {
+        "baseline": baseline,
+        "inputs": [pack.inputs.digest or pack.inputs.uri for pack in plan.packs],
+        "providers": list(plan.execution_providers),
+        "machine": platform.machine(),
+        "processor": processor(),
+        **runtime,
+    }
+    return OutputCache(folder, key, items)

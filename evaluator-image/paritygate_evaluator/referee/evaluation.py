@@ -1,11 +1,8 @@
 """One evaluation from its plan to its result: plan power, check, judge items, time, weigh; stop when it is decided."""
 
-import platform
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +16,10 @@ from paritygate.api import (
     EvaluationResult,
     GateRecord,
     LayerRecord,
-    Metric,
     Outcome,
     Progress,
     Reason,
     RepeatRecord,
-    SliceColumn,
     SliceSource,
 )
 from paritygate.judge import (
@@ -36,24 +31,24 @@ from paritygate.judge import (
     hard_gates,
     most_moved,
     plan_digest,
-    ratio_record,
     underpowered,
 )
 
 from ..ending import EvaluatorError
-from .cache import OutputCache
-from .client import Description, Ints, ItemStatistics, ModelFailedError, Runner
+from .cache import kept_answers
+from .client import Description, Ints, ModelFailedError, Runner
 from .evidence import REPEATED, Evidence, NotFiniteError
 from .figures import Figures
-from .interface import check_interface, check_items, check_perturbations, check_provider
 from .items import ItemGates, judge_items
 from .labels import Labels
 from .latency import Latency
 from .layers import departures
-from .measures import measured
+from .loading import load_both
+from .measures import measured, weighed
 from .planning import gates_of, known_items
 from .scoring import scorer_for
-from .slices import derived_columns, of_confidence, of_statistics
+from .slices import check_derivable, derived_columns, of_confidence, of_statistics
+from .surroundings import environment, now
 
 _TELL_SECONDS = 0.25
 
@@ -96,7 +91,7 @@ class Evaluation:
     _layers: tuple[LayerRecord, ...] = ()
     _departs: str = ""
     _told: float = 0.0
-    _started: str = field(default_factory=lambda: _now())
+    _started: str = field(default_factory=lambda: now())
 
     def run(self) -> EvaluationResult:
         """The result, whatever it is. Raises EvaluatorError when there is no evidence to judge."""
@@ -141,10 +136,13 @@ class Evaluation:
         seen = self._seen_in_calibration(runner)
         if seen:
             return Reason.CALIBRATION_OVERLAP, seen
-        baseline = self._load(runner)
+        self._progress("Loading", 0)
+        loaded = load_both(runner, self.plan, self.labels)
+        self._checks += loaded.checks
+        self._environment |= loaded.environment
         if any(not check.ok for check in self._checks):
             return None
-        evidence = self._evidence = self._new_evidence(runner, baseline)
+        evidence = self._evidence = self._new_evidence(runner, loaded.baseline)
         self._environment["batch"] = str(evidence.tune())
         refusal = self._derive(runner, evidence)
         if refusal:
@@ -169,7 +167,8 @@ class Evaluation:
         self._latency.measure(
             lambda blocks, what: self._progress("Measuring", evidence.judged, f"{what}: {blocks} blocks")
         )
-        self._weigh(runner)
+        sizes = self.artefacts.baseline_bytes, self.artefacts.candidate_bytes
+        self._measured += weighed(self._gates, runner, sizes)
         self._measured += measured(self._gates, runner, evidence)
         return None
 
@@ -195,28 +194,11 @@ class Evaluation:
         perturbations = [p for p in self.plan.packs[0].perturbations if p.name in asked]
         scorer = scorer_for(self.plan.packs, baseline.outputs, self.labels, columns)
         soft = {claim.metric for claim in self.plan.claims if claim.metric in SOFT_ONLY}
-        figures, kept = Figures(scorer, soft, self.labels), self._kept(baseline)
+        figures = Figures(scorer, soft, self.labels)
+        runtime = {"runtime": baseline.runtime, "provider": baseline.provider, "threads": self._environment["threads"]}
+        kept = kept_answers(self.cache, self.plan, self.artefacts.baseline_digest, runtime, len(self.labels))
         threads = int(self._environment["threads"])
         return Evidence(runner, scorer, self.labels, columns, perturbations, kept, figures, threads)
-
-    def _kept(self, baseline: Description) -> OutputCache | None:
-        """Everything that the baseline's answers depend on is in the key."""
-        # Without a digest what a remote name holds may change, and answers to other items would be judged.
-        if self.cache is None or any(
-            pack.inputs.digest is None and "://" in pack.inputs.uri for pack in self.plan.packs
-        ):
-            return None
-        key = {
-            "baseline": self.artefacts.baseline_digest,
-            "inputs": [pack.inputs.digest or pack.inputs.uri for pack in self.plan.packs],
-            "runtime": baseline.runtime,
-            "provider": baseline.provider,
-            "providers": list(self.plan.execution_providers),
-            "machine": platform.machine(),
-            "processor": _processor(),
-            "threads": self._environment["threads"],
-        }
-        return OutputCache(self.cache, key, len(self.labels))
 
     def _derive(self, runner: Runner, evidence: Evidence) -> str:
         """Slices that inputs and baseline tell of: their gates, with their power; the reason to refuse."""
@@ -236,23 +218,11 @@ class Evaluation:
                 found[name] = of_confidence(column, evidence.baseline_confidence(everything))
             else:
                 statistics = statistics or runner.statistics()
-                self._check_derivable(column, statistics)
+                check_derivable(self.plan, column, statistics)
                 found[name] = of_statistics(column, statistics)
         self._known = replace(self._known, columns=found)
         self._take_gates()
         return self._plan_power()
-
-    def _check_derivable(self, column: SliceColumn, statistics: ItemStatistics) -> None:
-        """A slice that a pack declares must be there. One that a technique brings may be of no use for these inputs."""
-        brought = all(c.origin == "Technique" for c in self.plan.claims if c.slice_by == column.column)
-        values = statistics.max_abs if column.source is SliceSource.INPUT_RANGE else statistics.length
-        if not brought and (values < 0).all():
-            needed = "floats" if column.source is SliceSource.INPUT_RANGE else "tokens or text"
-            raise EvaluatorError(
-                Reason.PACK_INVALID,
-                f"{self._pack_names()}: slice column {column.column!r} is derived from {column.source}, and no input "
-                f"is of {needed}; take it out of the pack's slices",
-            )
 
     def _take_gates(self) -> None:
         assert self._known is not None
@@ -270,56 +240,6 @@ class Evaluation:
             f"baseline: {repeat.baseline}); at most {allowed} may be. Remove what is random in it, or fix its seed"
         )
         self._checks.append(CheckRecord(name=Check.DETERMINISTIC, ok=ok, message="" if ok else said))
-
-    def _load(self, runner: Runner) -> Description:
-        """Load both and check that they and the packs fit together; the baseline's description."""
-        self._progress("Loading", 0)
-        inputs = runner.inputs()
-        have = tuple(self.labels.counts)
-        if inputs.counts != have:
-            raise EvaluatorError(
-                Reason.PACK_INVALID,
-                f"{self._pack_names()}: inputs hold {_counted(inputs.counts)} items, labels {_counted(have)}; "
-                "every item needs one row in each, in the same order",
-            )
-        asked = {claim.perturbation for claim in self.plan.claims}
-        check_perturbations(
-            self._pack_names(), inputs, [p for p in self.plan.packs[0].perturbations if p.name in asked]
-        )
-        baseline = runner.load("baseline")
-        check_items(self._pack_names(), inputs, baseline)
-        provider = self.plan.execution_providers[0]
-        if baseline.provider != provider:
-            raise EvaluatorError(
-                Reason.BASELINE_UNLOADABLE,
-                f"baseline: asked for {provider}, runs on {baseline.provider}; choose a pool that runs it",
-            )
-        candidate = runner.load("candidate")
-        self._checks += [
-            CheckRecord(name=Check.LOADABLE, ok=True),
-            check_interface(baseline, candidate),
-            check_provider(provider, candidate),
-        ]
-        self._environment |= {
-            "runtime": candidate.runtime,
-            "provider": candidate.provider,
-            "threads": str(inputs.threads),
-            "latencyThreads": "1",
-        }
-        return baseline
-
-    def _weigh(self, runner: Runner) -> None:
-        memory = runner.memory()
-        values = {
-            Metric.SIZE_RATIO: (self.artefacts.baseline_bytes, self.artefacts.candidate_bytes),
-            Metric.PEAK_MEMORY_RATIO: (memory["baseline"], memory["candidate"]),
-        }
-        for gate in self._gates:
-            if gate.claim.metric in values:
-                first, second = values[gate.claim.metric]
-                if first <= 0 or second <= 0:
-                    raise EvaluatorError(Reason.RUNNER_LOST, f"{gate.name}: measured {second} / {first} bytes")
-                self._measured.append(ratio_record(gate, first, second))
 
     def _failed_model(self, error: ModelFailedError) -> None:
         """One model failed: the candidate's failure is a verdict, the baseline's is not about the candidate."""
@@ -382,7 +302,7 @@ class Evaluation:
             candidate_digest=self.artefacts.candidate_digest,
             environment=environment() | self._environment,
             started_at=self._started,
-            finished_at=_now(),
+            finished_at=now(),
         )
 
     def _progress(self, stage: str, items: int, message: str = "") -> None:
@@ -403,17 +323,6 @@ class Evaluation:
         return ", ".join(pack.name for pack in self.plan.packs)
 
 
-def environment() -> dict[str, str]:
-    """What this evaluator runs on."""
-    return {
-        "paritygate": version("paritygate"),
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "system": f"{platform.system()} {platform.release()}",
-        "processor": _processor(),
-    }
-
-
 def error_result(plan: EvaluationPlan, attempt: int, error: EvaluatorError) -> EvaluationResult:
     """The result that says why there is no evidence."""
     return EvaluationResult(
@@ -423,7 +332,7 @@ def error_result(plan: EvaluationPlan, attempt: int, error: EvaluatorError) -> E
         reason=error.reason,
         message=error.message,
         environment=environment(),
-        finished_at=_now(),
+        finished_at=now(),
     )
 
 
@@ -431,20 +340,3 @@ def _shortage(gate: Gate) -> str:
     if gate.power is None:
         return gate.name
     return underpowered(gate.name, gate.claim, gate.power.needed, gate.power.have, gate.power.smallest_margin)
-
-
-def _counted(counts: Iterable[int]) -> str:
-    return " + ".join(f"{count:,}" for count in counts)
-
-
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as stream:
-            names = [line.partition(":")[2].strip() for line in stream if line.startswith("model name")]
-    except OSError:
-        names = []
-    return (names[0] if names else platform.processor() or platform.machine())[:128]
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

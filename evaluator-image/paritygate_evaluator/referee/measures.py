@@ -1,11 +1,12 @@
-"""Gates that only warn: what is measured of both models once, beside the answers."""
+"""What is measured of both models once, beside the answers: bytes, and the figures that can only warn."""
 
 from collections.abc import Sequence
 
 import numpy as np
-from paritygate.api import SOFT_ONLY, Decision, GateRecord, Metric
-from paritygate.judge import Figure, Gate, figure_record
+from paritygate.api import SOFT_ONLY, Decision, GateRecord, Metric, Reason
+from paritygate.judge import Figure, Gate, figure_record, ratio_record
 
+from ..ending import EvaluatorError
 from ..runner.layers import compare_layers
 from .client import ModelFailedError, Runner
 from .evidence import Evidence
@@ -31,6 +32,23 @@ def measured(gates: Sequence[Gate], runner: Runner, evidence: Evidence) -> list[
             records.append(GateRecord(name=gate.name, claim=gate.claim.name, decision=Decision.OPEN))
         else:
             records.append(figure_record(gate, figure))
+    return records
+
+
+def weighed(gates: Sequence[Gate], runner: Runner, sizes: tuple[int, int]) -> list[GateRecord]:
+    """The records of the gates on bytes: `sizes` of both artefacts on the disk, and the peak memory of both processes.
+
+    Raises ModelFailedError, and EvaluatorError RunnerLost for a figure that can't be.
+    """
+    memory = runner.memory()
+    values = {Metric.SIZE_RATIO: sizes, Metric.PEAK_MEMORY_RATIO: (memory["baseline"], memory["candidate"])}
+    records = []
+    for gate in gates:
+        if gate.claim.metric in values:
+            first, second = values[gate.claim.metric]
+            if first <= 0 or second <= 0:
+                raise EvaluatorError(Reason.RUNNER_LOST, f"{gate.name}: measured {second} / {first} bytes")
+            records.append(ratio_record(gate, first, second))
     return records
 
 

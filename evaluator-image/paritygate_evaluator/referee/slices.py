@@ -7,8 +7,9 @@ from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
-from paritygate.api import PlannedPack, SliceColumn, SliceSource
+from paritygate.api import EvaluationPlan, PlannedPack, Reason, SliceColumn, SliceSource
 
+from ..ending import EvaluatorError
 from .client import ItemStatistics
 from .labels import Column
 
@@ -72,3 +73,19 @@ def buckets(values: npt.NDArray[np.float64], edges: Sequence[str]) -> Column:
     present = np.unique(codes)
     places = np.searchsorted(present, codes)
     return Column([names[code] for code in present.tolist()], places.astype(np.int32))
+
+
+def check_derivable(plan: EvaluationPlan, column: SliceColumn, statistics: ItemStatistics) -> None:
+    """A slice that a pack declares must be there. One that a technique brings may be of no use for these inputs.
+
+    Raises EvaluatorError PackInvalid.
+    """
+    brought = all(claim.origin == "Technique" for claim in plan.claims if claim.slice_by == column.column)
+    values = statistics.max_abs if column.source is SliceSource.INPUT_RANGE else statistics.length
+    if not brought and (values < 0).all():
+        needed = "floats" if column.source is SliceSource.INPUT_RANGE else "tokens or text"
+        raise EvaluatorError(
+            Reason.PACK_INVALID,
+            f"{', '.join(pack.name for pack in plan.packs)}: slice column {column.column!r} is derived from "
+            f"{column.source}, and no input is of {needed}; take it out of the pack's slices",
+        )
