@@ -24,6 +24,7 @@ TARGET_POWER = 0.9
 LOOKS = 512  # at most, in one simulated run: a batch of 1/512 of a long run costs no more than that share of it
 RATIO_PATHS, GAP_PATHS = 200, 150
 GAP_LOOKS = 64
+CHUNK = 100_000  # batches simulated at once: some ten MiB, for the operator plans many at a time within its limit
 LONGEST = 2**40  # items; a gate that needs more is reported to need that many
 
 
@@ -90,7 +91,7 @@ def simulate(
     draw, batches = np.random.default_rng(seed), items // bet.batch
     shares = np.array([(flip_rate + loss) / 2, (flip_rate - loss) / 2, 1 - flip_rate, 0])
     ends = np.full(paths, np.inf)
-    chunk = max(1, 2_000_000 // max(batches, 1))  # bounds memory, not the result's law
+    chunk = max(1, CHUNK // max(batches, 1))  # the draws are the same, however they are cut
     for start in range(0, paths if batches else 0, chunk):
         part = ends[start : start + chunk]
         counts = draw.multinomial(bet.batch, shares, size=(part.size, batches))
