@@ -1,11 +1,12 @@
 import math
+import tracemalloc
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from paritygate.stats import bounded, gap, locked, rate, ratio
+from paritygate.stats import bounded, gap, locked, plan, rate, ratio
 from paritygate.stats.flip import FLIP_1, FlipBet
 from paritygate.stats.plan import (
     fewest_items,
@@ -117,6 +118,20 @@ def test_the_same_seed_gives_the_same_plan() -> None:
     arguments = {"alpha": 0.05, "margin": 0.02, "flip_rate": 0.02}
     assert (simulate(800, seed=1, **arguments) == simulate(800, seed=1, **arguments)).all()
     assert (simulate(800, seed=1, **arguments) != simulate(800, seed=2, **arguments)).any()
+
+
+def test_a_plan_takes_little_memory_and_the_draws_do_not_depend_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The operator recomputes many at a time, with 512 MiB for everything.
+    arguments = {"alpha": 0.05, "margin": 0.01, "flip_rate": 0.02}
+    tracemalloc.start()
+    try:
+        ends = simulate(8000, seed=0, **arguments)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 24 << 20
+    monkeypatch.setattr(plan, "CHUNK", 7001)
+    np.testing.assert_array_equal(simulate(8000, seed=0, **arguments), ends)
 
 
 @pytest.mark.parametrize(
