@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from paritygate.stats import bounded, gap, locked, plan, rate, ratio
+from paritygate.stats import bounded, gap, locked, rate, ratio
+from paritygate.stats import plan as planning
 from paritygate.stats.flip import FLIP_1, FlipBet
 from paritygate.stats.plan import (
     fewest_items,
@@ -130,7 +131,7 @@ def test_a_plan_takes_little_memory_and_the_draws_do_not_depend_on_it(monkeypatc
     finally:
         tracemalloc.stop()
     assert peak < 24 << 20
-    monkeypatch.setattr(plan, "CHUNK", 7001)
+    monkeypatch.setattr(planning, "CHUNK", 7001)
     np.testing.assert_array_equal(simulate(8000, seed=0, **arguments), ends)
 
 
