@@ -21,6 +21,10 @@ logger = logging.getLogger(__name__)
 Planner = Callable[[Observed], Plan]
 
 
+PLANNED_AT_ONCE = 4
+"""Decisions in the making: each may simulate what a pack can prove."""
+
+
 class Reconciler:
     """Brings one validation a step further; returns when to look again, None to wait for an event."""
 
@@ -30,6 +34,7 @@ class Reconciler:
         self._gatherer, self._planner, self._executor = gatherer, planner, executor
         self._store, self._metrics = store, metrics
         self._numbers = itertools.count(1)
+        self._planning = asyncio.Semaphore(PLANNED_AT_ONCE)
 
     async def reconcile(self, key: Key) -> timedelta | None:
         """Look at a validation as it is now and do what is to be done next."""
@@ -49,8 +54,10 @@ class Reconciler:
         observed = await self._gatherer.gather(key)
         if observed is None:
             return None
-        # Power is planned by simulation, seconds at the worst: other keys and the health checks must not wait for it.
-        plan = await asyncio.to_thread(self._planner, observed)
+        # Power is planned by simulation, seconds and some 50 MiB at the worst: other keys and health checks must not wait
+        # for it, and few at once keep within the pod's memory.
+        async with self._planning:
+            plan = await asyncio.to_thread(self._planner, observed)
         done = await self._executor.execute(key, plan)
         if done.status_written:
             self._metrics.status_written(observed.validation.status, plan.status, observed.policy)
