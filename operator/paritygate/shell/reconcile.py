@@ -54,8 +54,8 @@ class Reconciler:
         observed = await self._gatherer.gather(key)
         if observed is None:
             return None
-        # Power is planned by simulation, seconds and some 50 MiB at the worst: other keys and health checks must not wait
-        # for it, and few at once keep within the pod's memory.
+        # Power is planned by simulation, seconds and some 50 MiB at the worst: other keys and health checks must not
+        # wait for it, and few at once keep within the pod's memory.
         async with self._planning:
             plan = await asyncio.to_thread(self._planner, observed)
         done = await self._executor.execute(key, plan)
