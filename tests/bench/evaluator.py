@@ -60,9 +60,9 @@ def measure() -> list[dict[str, Any]]:
     rows = []
     for pair in (
         Pair("onnxruntime, MLP 64-1024-512-10", "onnxruntime", _save(_mlp), _bare, (64,), 20_000),
-        Pair("onnxruntime, CNN 3 x 32 x 32", "onnxruntime", _save(_cnn), _bare, (3, 32, 32), 3_000),
+        Pair("onnxruntime, CNN 3 x 32 x 32", "onnxruntime", _save(_cnn), _bare, (3, 32, 32), 5_000),
         Pair("torch, MLP 64-1024-512-10", "torch", torch_models.mlp, torch_models.bare, (64,), 20_000),
-        Pair("torch, CNN 3 x 32 x 32", "torch", torch_models.cnn, torch_models.bare, (3, 32, 32), 3_000),
+        Pair("torch, CNN 3 x 32 x 32", "torch", torch_models.cnn, torch_models.bare, (3, 32, 32), 5_000),
     ):
         with _runner(pair) as (runner, folder, items):
             rows += _throughput(pair, runner, folder, items)

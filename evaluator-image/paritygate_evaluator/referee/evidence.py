@@ -21,7 +21,7 @@ from .interface import disturbed
 from .labels import Labels
 from .scoring import Scored, Scorer
 
-_CHUNK_SECONDS = 0.05
+_CHUNK_SECONDS = 0.2
 _SMALLEST_CHUNK, _LARGEST_CHUNK = 128, 16384
 _CHUNK_BYTES = 32 << 20
 """Of one model's outputs for a chunk."""
