@@ -8,12 +8,12 @@ from paritygate.stats.flip import FlipBet
 from paritygate.stats.wealth import harm_threshold, pass_threshold
 
 from ..batchlog import decode_units, encode_units
-from .terms import CERTAIN, Ints, Terms, within
+from .terms import Ints, Terms, TwoSided, within
 
 Batches = list[list[list[int]]]
 
 
-class BoundedProcess:
+class BoundedProcess(TwoSided[bounded.BoundedState, bounded.BoundedHarmState]):
     """`E d < margin` for any d in [-1, 1], recorded in whole units and rounded against the candidate."""
 
     def __init__(self, terms: Terms) -> None:
@@ -23,26 +23,6 @@ class BoundedProcess:
         self._pass = bounded.BoundedState(pass_threshold(terms.alpha))
         self._harm = bounded.BoundedHarmState(harm_threshold(terms.hard, terms.alpha_fail))
         self._batches: Batches = []
-
-    @property
-    def n(self) -> int:
-        """Items counted."""
-        return self._pass.items
-
-    @property
-    def pass_at(self) -> int | None:
-        """Items after which the claim was proved."""
-        return self._pass.latched_at
-
-    @property
-    def harm_at(self) -> int | None:
-        """Items after which harm was proved."""
-        return self._harm.latched_at
-
-    @property
-    def harm_peak(self) -> float:
-        """The largest log wealth against the candidate so far."""
-        return min(self._harm.sup_log_e, CERTAIN)
 
     @property
     def rule(self) -> str:

@@ -9,7 +9,7 @@ from paritygate.stats import ratio
 from paritygate.stats.wealth import harm_threshold, pass_threshold
 
 from ..batchlog import decode_cells, encode_cells
-from .terms import CERTAIN, Ints, Terms, tabulated, within
+from .terms import Ints, Terms, TwoSided, tabulated, within
 
 BATCH = 64
 """Items between two looks: a look costs a profile over all the values that the baseline's ratio may have."""
@@ -18,7 +18,7 @@ CELLS = 8
 """4 y + 2 yB + yC."""
 
 
-class ConfusionProcess:
+class ConfusionProcess(TwoSided[ratio.RatioState, ratio.RatioState]):
     """`theta_B - theta_C < margin` for a ratio of means theta."""
 
     def __init__(self, terms: Terms, metric: Metric) -> None:
@@ -28,26 +28,6 @@ class ConfusionProcess:
         self._pass = ratio.RatioState(pass_threshold(terms.alpha))
         self._harm = ratio.RatioState(harm_threshold(terms.hard, terms.alpha_fail))
         self._log: list[Ints] = [np.zeros((0, CELLS), np.int64)]
-
-    @property
-    def n(self) -> int:
-        """Items counted."""
-        return self._pass.items
-
-    @property
-    def pass_at(self) -> int | None:
-        """Items after which the claim was proved."""
-        return self._pass.latched_at
-
-    @property
-    def harm_at(self) -> int | None:
-        """Items after which harm was proved."""
-        return self._harm.latched_at
-
-    @property
-    def harm_peak(self) -> float:
-        """The largest log wealth against the candidate so far."""
-        return min(self._harm.sup_log_e, CERTAIN)
 
     @property
     def rule(self) -> str:

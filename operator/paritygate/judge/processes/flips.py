@@ -11,7 +11,7 @@ from paritygate.stats.wealth import harm_threshold, pass_threshold
 
 from ..batchlog import decode_flips, encode_flips
 from ..columns import BOTH_RIGHT, BOTH_WRONG, LOST, WON
-from .terms import CERTAIN, SLACK, Ints, Terms, tabulated
+from .terms import CERTAIN, SLACK, Ints, Terms, TwoSided, tabulated
 
 ORDER = (LOST, WON, BOTH_RIGHT, BOTH_WRONG)
 """The columns of a batch: n10, n01, n11, n00."""
@@ -28,7 +28,7 @@ def flip_figures(batches: Ints) -> dict[str, Any]:
     return {"n": n10 + n01 + n11 + n00, "n10": n10, "n01": n01, "n11": n11, "n00": n00}
 
 
-class FlipProcess:
+class FlipProcess(TwoSided[flip.FlipState | locked.LockedState, harm.HarmState | locked.LockedHarmState]):
     """`E d < margin` for d = +1 (harmful flip), -1 (beneficial) or 0."""
 
     def __init__(self, terms: Terms) -> None:
@@ -36,33 +36,11 @@ class FlipProcess:
         self._bet = flip.FlipBet(v0=terms.flip_rate, cap=locked.LOCKED_1.cap if terms.locked else flip.FLIP_1.cap)
         self.batch = self._bet.batch
         threshold, harmful = pass_threshold(terms.alpha), harm_threshold(terms.hard, terms.alpha_fail)
-        self._pass: flip.FlipState | locked.LockedState
-        self._harm: harm.HarmState | locked.LockedHarmState
         if terms.locked:
             self._pass, self._harm = locked.LockedState(threshold), locked.LockedHarmState(harmful)
         else:
             self._pass, self._harm = flip.FlipState(threshold), harm.HarmState(harmful)
         self._log: list[Ints] = [np.zeros((0, 4), np.int64)]
-
-    @property
-    def n(self) -> int:
-        """Items counted."""
-        return self._pass.items
-
-    @property
-    def pass_at(self) -> int | None:
-        """Items after which the claim was proved."""
-        return self._pass.latched_at
-
-    @property
-    def harm_at(self) -> int | None:
-        """Items after which harm was proved."""
-        return self._harm.latched_at
-
-    @property
-    def harm_peak(self) -> float:
-        """The largest log wealth against the candidate so far."""
-        return min(self._harm.sup_log_e, CERTAIN)
 
     @property
     def rule(self) -> str:

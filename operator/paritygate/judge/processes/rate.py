@@ -12,10 +12,10 @@ from paritygate.stats.wealth import harm_threshold, pass_threshold
 from ..batchlog import decode_flips, encode_flips
 from ..columns import LOST
 from .flips import flip_counts, flip_figures, supports_interval
-from .terms import CERTAIN, Ints, Terms, tabulated
+from .terms import Ints, Terms, TwoSided, tabulated
 
 
-class RateProcess:
+class RateProcess(TwoSided[rate.RateState, harm.HarmState]):
     """`P(hit) < margin`. Harmful flips keep all four outcome counts; other hits stand as n10, the rest as n11."""
 
     def __init__(self, terms: Terms, hit: int) -> None:
@@ -25,26 +25,6 @@ class RateProcess:
         # The mirror of "at most h hits": E x <= h, with x in {0, 1}.
         self._harm = harm.HarmState(harm_threshold(terms.hard, terms.alpha_fail))
         self._log: list[Ints] = [np.zeros((0, 4), np.int64)]
-
-    @property
-    def n(self) -> int:
-        """Items counted."""
-        return self._pass.items
-
-    @property
-    def pass_at(self) -> int | None:
-        """Items after which the claim was proved."""
-        return self._pass.latched_at
-
-    @property
-    def harm_at(self) -> int | None:
-        """Items after which harm was proved."""
-        return self._harm.latched_at
-
-    @property
-    def harm_peak(self) -> float:
-        """The largest log wealth against the candidate so far."""
-        return min(self._harm.sup_log_e, CERTAIN)
 
     @property
     def rule(self) -> str:

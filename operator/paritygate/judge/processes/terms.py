@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -87,6 +87,56 @@ class Process(Protocol):
     def supports(self, record: GateRecord) -> bool:
         """Whether the counts exclude what a record's interval leaves out, and prove its margin: one look at each."""
         ...
+
+
+class Side(Protocol):
+    """One e-process of `stats`: for the claim, or against it."""
+
+    @property
+    def items(self) -> int:
+        """Items counted."""
+        ...
+
+    @property
+    def latched_at(self) -> int | None:
+        """Items after which it was sure."""
+        ...
+
+    @property
+    def sup_log_e(self) -> float:
+        """The largest log wealth so far."""
+        ...
+
+
+For = TypeVar("For", bound=Side)
+Against = TypeVar("Against", bound=Side)
+
+
+class TwoSided(Generic[For, Against]):
+    """What processes with one side for the claim and one against it have in common."""
+
+    _pass: For
+    _harm: Against
+
+    @property
+    def n(self) -> int:
+        """Items counted."""
+        return self._pass.items
+
+    @property
+    def pass_at(self) -> int | None:
+        """Items after which the claim was proved."""
+        return self._pass.latched_at
+
+    @property
+    def harm_at(self) -> int | None:
+        """Items after which harm was proved."""
+        return self._harm.latched_at
+
+    @property
+    def harm_peak(self) -> float:
+        """The largest log wealth against the candidate so far."""
+        return min(self._harm.sup_log_e, CERTAIN)
 
 
 def within(record: GateRecord, again: Mapping[str, Any]) -> bool:
