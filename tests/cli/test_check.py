@@ -53,7 +53,7 @@ RUNS: list[tuple[str, Callable[[Case], None], int, str, str]] = [
     ("as good", lambda case: None, 0, "AllGatesProved", "hard gates proved"),
     ("worse", worse, 1, "HarmProved", "accuracy: accuracy lost"),
     ("unreadable", unreadable, 1, "CheckFailed", "candidate: model.onnx"),
-    ("too few items", too_few, 3, "Underpowered", "Nothing was run"),
+    ("too few items", too_few, 3, "Underpowered", "Nothing was judged"),
     ("no labels", no_labels, 4, "PackInvalid", "core: labels.csv: no items"),
 ]
 

@@ -18,8 +18,9 @@ from paritygate.api import (
     Underpowered,
 )
 from paritygate.cli.show import show_verdict
-from paritygate.cli.units import amount, noun, span, threshold
+from paritygate.cli.units import amount, span, threshold
 from paritygate.judge import Verdict, describe, plan_digest
+from paritygate.judge.wording import noun
 
 from tests.evaluator.case import Case
 

@@ -126,8 +126,8 @@ class Evaluation:
         if not refused:
             return ""
         return (
-            f"{'; '.join(_shortage(gate) for gate in refused[:5])}. Nothing was run. Add items, widen the margin, set "
-            "evaluation.inference: LockedSet (a claim about these items only), or underpowered: HarmOnly on the gate "
+            f"{'; '.join(_shortage(gate) for gate in refused[:5])}. Nothing was judged. Add items, widen the margin, "
+            "set evaluation.inference: LockedSet (a claim about these items only), or underpowered: HarmOnly on the gate "
             "(it can then fail the candidate but is left out of the promise)"
         )
 
@@ -160,6 +160,8 @@ class Evaluation:
         self._run_again(evidence, order)
         if self.cache:
             self._environment["baselineAnswersFromCache"] = str(evidence.cached)
+        if not self._checks[-1].ok:
+            return None  # times of a candidate that can't be judged decide nothing
         if items.failed():
             self._layers, self._departs = departures(runner, evidence.lost())
             return None

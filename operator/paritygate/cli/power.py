@@ -12,10 +12,11 @@ from rich.markup import escape
 
 from paritygate.api import EXIT_CODES, OF_ITEMS, Claim, EvaluationPlan, Outcome, Subject
 from paritygate.judge import Gate, Items, build_plan
+from paritygate.judge.wording import noun
 
 from .show import new_console, new_table
 from .subjects import local_path, planned_packs, policy
-from .units import amount, noun, threshold
+from .units import amount, threshold
 from .usage import UsageError
 
 

@@ -23,8 +23,9 @@ from paritygate.api import (
     Progress,
 )
 from paritygate.judge import Verdict
+from paritygate.judge.wording import noun
 
-from .units import amount, noun, span, threshold
+from .units import amount, span, threshold
 
 _COLOURS = {Outcome.PASSED: "green", Outcome.FAILED: "red", Outcome.INCONCLUSIVE: "yellow", Outcome.ERROR: "magenta"}
 _WORST_FLIPS = 3

@@ -1,17 +1,9 @@
 """Figures in the unit of their metric, as the verdict's sentences have them: points for shares, x for ratios."""
 
 from paritygate.api import TRAITS, Claim, Evidence, GateRecord, Metric
+from paritygate.judge.wording import SHARES
 
-_POINTS = frozenset({Evidence.FLIPS, Evidence.RATE, Evidence.CONFUSION, Evidence.GAP})
 _RATIOS = frozenset(metric for metric in Metric if metric.endswith("Ratio"))
-
-
-def noun(claim: Claim) -> str:
-    """What is measured."""
-    said = TRAITS[claim.metric].noun
-    if claim.metric is Metric.LATENCY_RATIO:
-        said = f"p{float(claim.quantile or 0) * 100:.0f} {said}"
-    return f"{said} under {claim.perturbation}" if claim.perturbation else said
 
 
 def amount(claim: Claim, value: float | None) -> str:
@@ -20,7 +12,7 @@ def amount(claim: Claim, value: float | None) -> str:
         return "-"
     if TRAITS[claim.metric].evidence is Evidence.REGRESSIONS:
         return f"{value:,.0f}"
-    if TRAITS[claim.metric].evidence in _POINTS:
+    if TRAITS[claim.metric].evidence in SHARES:
         return f"{value * 100:.2f} pt"
     if TRAITS[claim.metric].threshold == "margin":
         return f"{value:.4f}"
@@ -42,6 +34,6 @@ def span(claim: Claim, record: GateRecord) -> str:
     if record.interval is None:
         return "-"
     low, high = record.interval
-    if TRAITS[claim.metric].evidence in _POINTS:
+    if TRAITS[claim.metric].evidence in SHARES:
         return f"{low * 100:.2f} to {high * 100:.2f}"
     return f"{low:.3f} to {high:.3f}"

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from paritygate.api import OF_ITEMS, TRAITS, Claim, Evidence, GateRecord, Metric
 
-_POINTS = frozenset({Evidence.FLIPS, Evidence.RATE, Evidence.CONFUSION, Evidence.GAP})
+SHARES = frozenset({Evidence.FLIPS, Evidence.RATE, Evidence.CONFUSION, Evidence.GAP})
 """Shares of items: told in points. The others have a scale of their own."""
 
 
@@ -13,9 +13,9 @@ def describe(claim: Claim, record: GateRecord) -> str:
     traits = TRAITS[claim.metric]
     if traits.evidence is Evidence.REGRESSIONS:
         return f"{record.name}: {record.n10:,} of {record.n:,} must-pass items lost, none may be"
-    what = _noun(claim)
+    what = noun(claim)
     if traits.threshold == "margin":
-        points = traits.evidence in _POINTS
+        points = traits.evidence in SHARES
         value = f"{what} {_value(record.estimate, points)}{_interval(record, points)}"
         items = f" (n={record.n:,})" if record.n else ""
         return f"{record.name}: {value}, margin {_value(float(claim.margin or 0), points)}{items}"
@@ -46,17 +46,18 @@ def provable(claims: Mapping[str, Claim], records: Sequence[GateRecord]) -> str:
 
 def underpowered(record_name: str, claim: Claim, needed: int, have: int, smallest: float | None) -> str:
     """A gate that its items can't prove, with the ways out in figures."""
-    points = TRAITS[claim.metric].evidence in _POINTS
+    points = TRAITS[claim.metric].evidence in SHARES
     margin = _value(float(claim.margin or 0), points)
     wider = f", or a margin of {_value(smallest, points)}" if smallest else ""
     return f"{record_name}: {have:,} items can't prove {margin}; about {needed:,} items are needed{wider}"
 
 
-def _noun(claim: Claim) -> str:
-    noun = TRAITS[claim.metric].noun
+def noun(claim: Claim) -> str:
+    """What a claim measures."""
+    said = TRAITS[claim.metric].noun
     if claim.metric is Metric.LATENCY_RATIO:
-        noun = f"p{float(claim.quantile or 0) * 100:.0f} {noun}"
-    return f"{noun} under {claim.perturbation}" if claim.perturbation else noun
+        said = f"p{float(claim.quantile or 0) * 100:.0f} {said}"
+    return f"{said} under {claim.perturbation}" if claim.perturbation else said
 
 
 def _value(value: float | None, points: bool) -> str:
