@@ -127,8 +127,8 @@ class Evaluation:
             return ""
         return (
             f"{'; '.join(_shortage(gate) for gate in refused[:5])}. Nothing was judged. Add items, widen the margin, "
-            "set evaluation.inference: LockedSet (a claim about these items only), or underpowered: HarmOnly on the gate "
-            "(it can then fail the candidate but is left out of the promise)"
+            "set evaluation.inference: LockedSet (a claim about these items only), or underpowered: HarmOnly on the "
+            "gate (it can then fail the candidate but is left out of the promise)"
         )
 
     def _measure(self, runner: Runner) -> Refusal | None:
