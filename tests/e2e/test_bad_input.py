@@ -167,7 +167,7 @@ kind: ValidationPolicy
 metadata: {name: bad-wait}
 spec:
   gates: [{name: p95, metric: LatencyRatio, quantile: "0.95", limit: "100", enforcement: DryRun}]
-  evaluation: {deadline: 15s}
+  evaluation: {deadline: 30s}
 ---
 apiVersion: paritygate.io/v1alpha1
 kind: ValidationPolicy

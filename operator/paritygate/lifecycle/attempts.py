@@ -13,7 +13,7 @@ from paritygate.serving import instants
 from .case import AT_ONCE, Case, Resolved, Standing, State, Step
 from .evaluator_pod import evaluator_job, job_name, short_digest
 from .model import ATTEMPT_LABEL, DIGEST_LABEL, Action, CreateJob, CreateReport, DeleteJob, Manifest, ReadLog
-from .pods import PATIENCE, Broken, Pending, Reported, Running, look
+from .pods import PATIENCE, Broken, Pending, Reported, Running, Unseen, look
 from .reasons import INFRASTRUCTURE, Reason
 from .reports import error_report, report_of
 from .results import LineMissing, judge, latest_progress
@@ -125,6 +125,8 @@ def _make(run: _Run) -> Step:
 def _follow(run: _Run, job: Manifest) -> Step:
     seen = look(job, run.case.observed.pods)
     match seen:
+        case Unseen():
+            return _working(run)  # what is noted stands: it is all that is left of a pod that a deadline took away
         case Pending():
             return _pending(run, seen, job)
         case Running():

@@ -59,6 +59,11 @@ class Pending:
 
 
 @dataclass(frozen=True, slots=True)
+class Unseen:
+    """No pod of the Job is there: not made yet, or taken away a moment before the Job says why."""
+
+
+@dataclass(frozen=True, slots=True)
 class Running:
     """At work."""
 
@@ -85,7 +90,7 @@ class Broken:
     message: str
 
 
-Sight = Pending | Running | Reported | Broken
+Sight = Unseen | Pending | Running | Reported | Broken
 
 
 def look(job: Manifest, pods: Iterable[Manifest]) -> Sight:
@@ -100,7 +105,7 @@ def look(job: Manifest, pods: Iterable[Manifest]) -> Sight:
     if ended := _job_failure(job):
         return _why_failed(ended, pod)
     if pod is None:
-        return Pending(None, "waiting for the Job's pod to be made")
+        return Unseen()
     return _of_pod(pod)
 
 
