@@ -65,7 +65,7 @@ def test_pairs_of_groups_have_names_of_their_own(groups: list[str], said: str) -
 
 def test_a_gate_about_another_class_does_not_take_a_critical_ones_place() -> None:
     gate = {"name": "critical-cat", "metric": "Recall", "margin": "0.05"}
-    with pytest.raises(PlanError, match="critical-cat is about 'cat'; give a gate about 'dog' another name"):
+    with pytest.raises(PlanError, match="critical-cat has value 'cat'; give a gate of value 'dog' another name"):
         a_plan(gate | {"value": "dog"}, packs=[a_pack(critical_classes=("cat",))])
     plan = a_plan(gate, packs=[a_pack(critical_classes=("cat",))])
     assert {claim.name: claim.value for claim in plan.claims}["critical-cat"] == "cat"

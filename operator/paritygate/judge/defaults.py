@@ -23,7 +23,7 @@ from paritygate.api import (
     Underpowered,
 )
 
-from .packs import PACK
+from .packs import PACK, PlanError
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +142,12 @@ _BY_TECHNIQUE: dict[Technique, tuple[SliceColumn, ...]] = {
 
 
 def with_derived(technique: Technique, packs: Sequence[PlannedPack]) -> tuple[PlannedPack, ...]:
-    """The packs with the slices that a technique brings: where it is known to break."""
+    """The packs with the slices that a technique brings: where it is known to break. Raises PlanError.
+
+    A pack that says how such a slice is cut says it for all: packs that are judged together have one cut.
+    """
     brought = [
-        column
+        _as_declared(column, technique, packs)
         for column in _BY_TECHNIQUE.get(technique, ())
         if column.source is not SliceSource.BASELINE_CONFIDENCE or all(pack.scores for pack in packs)
     ]
@@ -159,6 +162,20 @@ def with_derived(technique: Technique, packs: Sequence[PlannedPack]) -> tuple[Pl
         )
         for pack in packs
     )
+
+
+def _as_declared(column: SliceColumn, technique: Technique, packs: Sequence[PlannedPack]) -> SliceColumn:
+    """The column that a technique brings, as the packs that have one of its name cut it."""
+    own = {d.column: d for pack in packs for d in pack.derived}.get(column.column, column)
+    read = [pack for pack in packs if column.column in pack.slices or (own.cross and own in pack.derived)]
+    if read and len(read) < len(packs):
+        other = next(pack for pack in packs if pack not in read)
+        raise PlanError(
+            "packs",
+            f"{read[0].name} has a slice column {column.column!r} in its labels, {other.name} hasn't, and {technique} "
+            f"brings one of that name, cut from {column.source}: give it in both, or call it differently",
+        )
+    return own
 
 
 def default_claims(

@@ -118,15 +118,8 @@ def _number(text: object) -> str:
 def _overridden(default: Claim | None, gate: GateSpec, field: str, columns: tuple[str, ...]) -> Claim:
     """The policy's gate, with what it leaves open taken from the tier's of the same name."""
     base = default
-    if base and base.metric is not gate.metric:
-        # By accident a stricter gate would vanish under a weaker one of its name.
-        said = (
-            f"the tier's gate {gate.name} measures {base.metric}; give a gate that measures {gate.metric} another name"
-        )
-        raise PlanError(f"{field}.metric", said)
-    if base and base.value and gate.value not in (None, base.value):
-        said = f"the tier's gate {gate.name} is about {base.value!r}; give a gate about {gate.value!r} another name"
-        raise PlanError(f"{field}.value", said)
+    if base:
+        _check_same(base, gate, field)
     slice_by = gate.slice_by or (base.slice_by if base else None)
     if slice_by and slice_by not in (*columns, PACK):
         known = ", ".join(columns) or "none"
@@ -154,6 +147,22 @@ def _overridden(default: Claim | None, gate: GateSpec, field: str, columns: tupl
         or (base.underpowered if base else Underpowered.HARM_ONLY if slice_by else Underpowered.REFUSE),
         origin="Policy",
     )
+
+
+def _check_same(default: Claim, gate: GateSpec, field: str) -> None:
+    """A gate overrides how much may be lost, not of what: by accident a stricter gate would vanish under its name."""
+    for name, theirs, ours in (
+        ("metric", default.metric, gate.metric),
+        ("sliceBy", default.slice_by, gate.slice_by),
+        ("value", default.value, gate.value),
+        ("quantile", default.quantile, gate.quantile),
+        ("perturbation", default.perturbation, gate.perturbation),
+    ):
+        if ours is None or ours == theirs or (name == "quantile" and theirs and float(ours) == float(theirs)):
+            continue
+        kept = f"{name} {str(theirs)!r}" if theirs else f"no {name}: it is about all there are"
+        said = f"the default gate {gate.name} has {kept}; give a gate of {name} {str(ours)!r} another name"
+        raise PlanError(f"{field}.{name}", f"{said}, and both are judged")
 
 
 def _check_threshold(metric: Metric, margin: str | None, limit: str | None, quantile: str | None, field: str) -> None:
