@@ -17,8 +17,9 @@ import torch
 import torch.ao.quantization.fx._decomposed  # registers quantized_decomposed
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from paritygate.judge import first_broken
 from paritygate_evaluator.referee.client import Runner
-from paritygate_evaluator.runner.layers import DEQUANTISED, QUANTISED, compare_layers, first_broken
+from paritygate_evaluator.runner.layers import DEQUANTISED, QUANTISED, compare_layers
 from paritygate_evaluator.runner.runtime import (
     FORMATS,
     LayeredModel,
@@ -513,8 +514,7 @@ def test_layers_show_where_a_quantised_model_broke(tmp_path: Path) -> None:
     for candidate, where, cut in ((good, "relu", 0.0), (bad, "relu", 0.3)):
         differences = compare_layers(baseline, candidate)
         assert [difference.name for difference in differences] == ["x", "linear", "relu", "linear_1"]
-        broken = first_broken(differences)
-        assert broken is not None
+        broken = differences[first_broken([difference.error for difference in differences]) or 0]
         assert broken.name == where
         assert broken.clipped is not None
         assert broken.clipped >= cut
@@ -561,9 +561,8 @@ def test_two_models_are_judged_in_processes_of_their_own(tmp_path: Path) -> None
         with torch.inference_mode():
             np.testing.assert_allclose(got, Quantised(0.0)(torch.from_numpy(ROWS)).numpy(), atol=1e-5)
         assert (runner.latency("candidate", np.array([False]), np.zeros((1, 2), np.int64)) > 0).all()
-        broken = first_broken(compare_layers(*runner.layers(np.arange(8))))
-        assert broken is not None
-        assert broken.name == "relu"
+        differences = compare_layers(*runner.layers(np.arange(8)))
+        assert differences[first_broken([difference.error for difference in differences]) or 0].name == "relu"
         runner.shutdown()
     finally:
         process.terminate()

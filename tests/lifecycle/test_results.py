@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from paritygate.api import EvaluationPlan, Outcome, Reason
+from paritygate.api import EvaluationPlan, LayerRecord, Outcome, Reason
 
 from . import builders
 from .world import World
@@ -139,3 +139,16 @@ def test_a_stale_log_is_read_again() -> None:
     world.step()  # a first look while it runs
     world.evaluated()
     assert world.status.verdict.outcome is Outcome.PASSED
+
+
+def test_where_a_failed_candidate_departs_is_told_as_the_referees_word_whatever_the_tensor_is_called() -> None:
+    world = World()
+    world.rest()
+    layers = (LayerRecord(name="relu1\n\x1b[2JPassed", difference=0.4),)
+    world.report_result(builders.result(world.evaluator_plan(), "fails").model_copy(update={"layers": layers}))
+    world.rest()
+    assert world.standing() == ("False", "HarmProved")
+    said = "The referee says: first departs at tensor 'relu1??[2JPassed', relative difference 0.40"
+    (report,) = world.reports.values()
+    for message in (world.message(), world.status.verdict.message, report.spec.message):
+        assert message.endswith(said)

@@ -28,6 +28,7 @@ from paritygate.judge import (
     column_of,
     conclude,
     culprits,
+    explained,
     hard_gates,
     most_moved,
     plan_digest,
@@ -89,7 +90,6 @@ class Evaluation:
     _measured: list[GateRecord] = field(default_factory=list)
     _repeat: RepeatRecord | None = None
     _layers: tuple[LayerRecord, ...] = ()
-    _departs: str = ""
     _told: float = 0.0
     _started: str = field(default_factory=lambda: now())
 
@@ -114,8 +114,7 @@ class Evaluation:
             return self._result(Outcome.INCONCLUSIVE, *refused)
         control = self._latency.control if self._latency else None
         verdict = conclude(self.plan, self._records(), self._checks, control)
-        said = f"{verdict.message}. {self._departs}" if self._departs else verdict.message
-        return self._result(verdict.outcome, verdict.reason, said)
+        return self._result(verdict.outcome, verdict.reason, explained(verdict, self._layers).message)
 
     def _plan_power(self) -> str:
         """Tell what the items can prove; the reason to refuse, if a gate that may not be left out can't be proved."""
@@ -163,7 +162,7 @@ class Evaluation:
         if not self._checks[-1].ok:
             return None  # times of a candidate that can't be judged decide nothing
         if items.failed():
-            self._layers, self._departs = departures(runner, evidence.lost())
+            self._layers = departures(runner, evidence.lost())
             return None
         self._latency = Latency(self.plan, self._gates, runner, order)
         self._latency.measure(

@@ -4,7 +4,7 @@ A gate says that a candidate is worse; this says from which layer on. Knows neit
 tensors (see LayeredModel), names are all that they have in common.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,10 +21,6 @@ MOST_BYTES = 1 << 28
 QUANTISED, DEQUANTISED = "_QuantizeLinear_Output", "_DequantizeLinear_Output"
 """What follows a tensor's name in the names of its quantised and of its dequantised form, as onnxruntime's quantiser
 writes them; the runtimes give the same names to files of other tools."""
-
-BROKEN = 0.2
-"""Relative error from which on a layer is called broken. An honest 8-bit model stays within 0.02 at every layer; inputs
-of which a third is cut off, which costs the quick start's candidate 20 points on one slice, are at 0.21."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +55,6 @@ def compare_layers(baseline: Mapping[str, Array], candidate: Mapping[str, Array]
         if other is not None and other.shape[1:] == array.shape[1:]
         for count in (min(len(array), len(other)),)
     )
-
-
-def first_broken(differences: Sequence[LayerDifference], broken: float = BROKEN) -> LayerDifference | None:
-    """Where it first broke: the first layer with a relative error of `broken` or more.
-
-    If no layer is that bad, the one whose error grew most over that of the layer before it: the step that did most.
-    None without layers, or when all are equal.
-    """
-    for difference in differences:
-        if difference.error >= broken:
-            return difference
-    steps = [now.error - (differences[at - 1].error if at else 0.0) for at, now in enumerate(differences)]
-    if not steps or max(steps) <= 0:
-        return None
-    return differences[int(np.argmax(steps))]
 
 
 def saturation(array: Array) -> float | None:

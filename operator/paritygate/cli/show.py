@@ -18,7 +18,6 @@ from paritygate.api import (
     EvaluationResult,
     Evidence,
     GateRecord,
-    LayerRecord,
     Outcome,
     Progress,
 )
@@ -32,8 +31,6 @@ _WORST_FLIPS = 3
 _MOST_CULPRITS = 5
 _WIDTH = 110
 """Of a table that goes to a file or a pipe, which have no width of their own."""
-_DEPARTED = 0.25
-"""Relative difference of a tensor that says more than rounding."""
 
 
 class ProgressLine:
@@ -89,9 +86,6 @@ def _beside(plan: EvaluationPlan, result: EvaluationResult) -> list[str]:
         named = ", ".join(culprit.gate for culprit in result.culprits[:_MOST_CULPRITS])
         said = f"{named} and {more} more" if more > 0 else named
         lines.append(f"Named as the cause, at most {float(plan.alpha_fail):.0%} to name any wrongly: {said}")
-    if first := _first_departure(result.layers):
-        cut = f", {first.saturated:.0%} of it cut off" if first.saturated else ""
-        lines.append(f"First departs at tensor {first.name}: relative difference {first.difference:.2f}{cut}")
     repeat = result.repeat
     if repeat and (repeat.baseline or repeat.candidate):
         lines.append(
@@ -113,10 +107,6 @@ def _items(result: EvaluationResult) -> list[str]:
         said = f"  {flip.id}{where}: label {flip.label}, baseline {flip.baseline}, candidate {flip.candidate}"
         lines.append(f"{said} ({flip.confidence:.0%} sure)")
     return lines
-
-
-def _first_departure(layers: Sequence[LayerRecord]) -> LayerRecord | None:
-    return next((layer for layer in layers if layer.difference >= _DEPARTED), layers[0] if layers else None)
 
 
 def _gates(claims: dict[str, Claim], records: Sequence[GateRecord]) -> Table:

@@ -5,6 +5,7 @@ from .coherence import MOST_ITEMS, ResultRefused
 from .columns import BOTH_RIGHT, BOTH_WRONG, LOST, UNKNOWN, WON, Column, Kind, column_of
 from .culprits import culprits
 from .declared import PlannedGate, declared_sizes, plan_power
+from .departure import MOST_LAYERS, NOT_FINITE, departure, explained, first_broken
 from .figures import Figure, figure_record, ratio_record
 from .gates import LABEL, Gate, Items, expand
 from .latency import ControlTally, LatencyTally, block_orders, decode_blocks, encode_blocks
@@ -22,6 +23,8 @@ __all__ = [
     "LABEL",
     "LOST",
     "MOST_ITEMS",
+    "MOST_LAYERS",
+    "NOT_FINITE",
     "PACK",
     "UNKNOWN",
     "WON",
@@ -45,11 +48,14 @@ __all__ = [
     "culprits",
     "declared_sizes",
     "decode_blocks",
+    "departure",
     "describe",
     "encode_blocks",
     "expand",
+    "explained",
     "failed_already",
     "figure_record",
+    "first_broken",
     "hard_gates",
     "most_moved",
     "order_seed",

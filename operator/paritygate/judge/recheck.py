@@ -28,6 +28,7 @@ from .coherence import (
     unmeasured,
 )
 from .culprits import culprits
+from .departure import explained
 from .figures import figure_record
 from .gates import Gate
 from .latency import Blocks, ControlTally, LatencyTally, decode_blocks
@@ -86,7 +87,7 @@ def recompute(plan: EvaluationPlan, result: EvaluationResult) -> Verdict:
         raise ResultRefused(
             f"result says {result.outcome}/{result.reason}, its counts say {verdict.outcome}/{verdict.reason}"
         )
-    return verdict
+    return explained(verdict, result.layers)
 
 
 def _check_measured(
