@@ -13,7 +13,7 @@ from statistics import NormalDist
 from typing import Any
 
 import numpy as np
-from paritygate.stats import bounded, harm, latency, locked, plan, rate, ratio
+from paritygate.stats import bounded, cost, harm, latency, locked, plan, rate, ratio
 from paritygate.stats.wealth import harm_threshold, pass_threshold
 
 from . import dependence
@@ -177,13 +177,13 @@ def _costs(harm: bool) -> tuple[np.ndarray, np.ndarray]:
         for shift, chance in ((102, 0.3), (0, 0.6), (-102, 0.1))
         for (b, c), odds in successes
     ]
-    return ratio.cost_rows([kind for kind, _ in kinds], harm=harm), np.array([share for _, share in kinds])
+    return cost.cost_rows([kind for kind, _ in kinds], harm=harm), np.array([share for _, share in kinds])
 
 
 def _ratio_at_the_margin(name: str, harm: bool) -> list[dict[str, Any]]:
     margin, rows = 0.02, None
     if name == "cost per success":
-        metric, (rows, shares) = ratio.cost_per_success(), _costs(harm)
+        metric, (rows, shares) = cost.cost_per_success(), _costs(harm)
         baseline, candidate = ratio.ratio_estimates(metric, shares, rows)
         margin = (candidate or 0) - (baseline or 0)
     else:

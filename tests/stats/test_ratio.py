@@ -4,13 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from paritygate.stats import ratio
+from paritygate.stats.cost import cost_per_success, cost_rows, cost_units
 from paritygate.stats.ratio import (
     RatioMetric,
     RatioState,
     advance,
-    cost_per_success,
-    cost_rows,
-    cost_units,
     f_beta,
     interval,
     jaccard,
@@ -19,6 +18,8 @@ from paritygate.stats.ratio import (
     profile,
     proven_margin,
     ratio_estimates,
+    reaches,
+    supports_interval,
 )
 from paritygate.stats.wealth import harm_threshold, pass_threshold
 
@@ -118,6 +119,53 @@ def test_one_look_or_many_is_the_same_and_only_the_totals_count() -> None:
         assert state == whole
         assert whole.log_e == log_e(precision(), batches.sum(0), MARGIN, harm=harm)
         assert advance(start, [], precision(), MARGIN, harm=harm) == start
+
+
+RUNS = {
+    "equal": AGREED,
+    "worse": AGREED + 0.009 * SPOILT,
+    "rare": AGREED * 0.02 + [0.98, *[0] * 7],
+    "silent": [1, *[0] * 7],
+}
+
+
+@pytest.mark.parametrize("harm", [False, True], ids=["pass", "harm"])
+@pytest.mark.parametrize("kind", list(RUNS))
+@pytest.mark.parametrize("name", ["precision", "f2", "jaccard"])
+def test_looks_that_can_not_change_what_is_known_are_left_out_and_nothing_else(
+    name: str, kind: str, harm: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metric = METRICS[name]
+    shares = np.array(RUNS[kind]) / np.sum(RUNS[kind])
+    batches = np.random.default_rng(3).multinomial(64, shares, size=120)
+    every, items = log_e(metric, np.cumsum(batches, axis=0), MARGIN, harm=harm), 64 * np.arange(1, 121)
+    looked = []
+    whole = ratio._smallest
+    monkeypatch.setattr(
+        ratio, "_smallest", lambda totals, table: looked.append(len(totals) * table.shape[-2]) or whole(totals, table)
+    )
+    state = advance(RatioState(pass_threshold(ALPHA)), batches, metric, MARGIN, harm=harm)
+    reached = np.flatnonzero(every >= state.threshold)
+    assert state.latched_at == (items[reached[0]] if reached.size else None)
+    assert (state.log_e, state.sup_log_e) == (every[-1], max(0.0, every.max()))
+    if kind != "silent":
+        assert sum(looked) < 120 * 201 / 3
+
+
+@pytest.mark.parametrize("kind", list(RUNS))
+def test_one_look_supports_what_a_search_finds_and_nothing_narrower(kind: str) -> None:
+    metric, totals = precision(), np.random.default_rng(3).multinomial(8000, np.array(RUNS[kind]) / np.sum(RUNS[kind]))
+    (low, high), proven = interval(metric, totals, ALPHA), proven_margin(metric, totals, ALPHA)
+    assert supports_interval(metric, totals, (low, high), ALPHA)
+    assert proven is None or reaches(metric, totals, proven, ALPHA)
+    assert proven is None or not reaches(metric, totals, proven - 0.002, ALPHA)
+    assert not supports_interval(metric, totals, (low + 0.003 if low > 0 else 0.001, high), ALPHA)
+    assert not supports_interval(metric, totals, (low, high - 0.002), ALPHA)
+
+
+@pytest.mark.parametrize("margin", [-1.0, 0.0, 1.0, math.nan])
+def test_what_is_no_margin_is_not_reached(margin: float) -> None:
+    assert not reaches(precision(), [0, 0, 0, 0, 0, 0, 0, 9000], margin, ALPHA)
 
 
 def test_nothing_judged_is_no_evidence() -> None:

@@ -17,6 +17,7 @@ The profile is our own construction; betting and mixtures: Waudby-Smith & Ramdas
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import product
 from math import isfinite
 
@@ -31,8 +32,7 @@ _LEVELS = [(0.0, l2) for l2 in (-0.9, -0.5, -0.25, 0.25, 0.5, 0.9)]
 _SMALLEST_PAYOFF = 1e-6
 _GUESSES = 201
 _LOOKS_AT_ONCE = 128  # bounds memory: a look holds one number per guess and bet
-COST_UNITS = 1024
-"""A cost is recorded in whole units of cap / 1024."""
+_LOOKS_WORKED_OUT = 16
 
 Row = tuple[float, float, float, float]
 
@@ -83,49 +83,6 @@ def jaccard() -> RatioMetric:
     return _confusion(lambda y, said: (y * said, y + said - y * said))
 
 
-def cost_per_success(theta_max: float = 1.0) -> RatioMetric:
-    """Cost / cap over successes, less is better; items have rows from `cost_rows`, anywhere in [0, 1]^4.
-
-    `theta_max` bounds the baseline's cost per success as a share of the cap: choose the cap so that 1 does.
-    """
-    corners = tuple((a_b, b_b, a_c, b_c) for a_b, b_b, a_c, b_c in product((0.0, 1.0), repeat=4))
-    return RatioMetric(corners, more_is_better=False, theta_max=theta_max)
-
-
-def cost_units(costs: npt.ArrayLike, cap: float) -> Ints:
-    """The record of `costs` >= 0, of any shape: whole units of cap / 1024, rounded DOWN, 0 .. 1023.
-
-    A cost at or above the cap counts as the cap: the claim is about costs so limited. Raises ValueError naming the
-    first cost that is negative or NaN, or a cap that is not positive.
-    """
-    if not (isfinite(cap) and cap > 0):
-        raise ValueError(f"cap must be positive, got {cap}")
-    values = np.asarray(costs, np.float64)
-    if (wrong := ~(values >= 0)).any():
-        raise ValueError(f"a cost must not be negative, got {values[wrong][0]}")
-    units: Ints = np.floor(np.minimum(values / cap * COST_UNITS, COST_UNITS - 1)).astype(np.int64)
-    return units
-
-
-def cost_rows(recorded: npt.ArrayLike, *, harm: bool = False) -> Floats:
-    """Rows (J, 4) for `log_e` from records (J, 4) = [units_B, success_B, units_C, success_C].
-
-    A recorded unit stands for the costs up to the next: for a pass the candidate is charged the most and the baseline
-    the least, for harm the reverse, so rounding never helps the claim. Raises ValueError for units outside 0 .. 1023
-    or successes other than 0 and 1.
-    """
-    table = np.asarray(recorded)
-    if table.ndim != 2 or table.shape[1] != 4 or table.dtype.kind not in "iu":
-        raise ValueError(f"records must be whole numbers of shape (J, 4), got {table.dtype} of shape {table.shape}")
-    for column, most in enumerate((COST_UNITS - 1, 1, COST_UNITS - 1, 1)):
-        if (wrong := (table[:, column] < 0) | (table[:, column] > most)).any():
-            raise ValueError(f"column {column} of a record must be 0 to {most}, got {table[wrong, column][0]}")
-    rows = table.astype(np.float64)
-    rows[:, 0 if harm else 2] += 1
-    rows[:, [0, 2]] /= COST_UNITS
-    return rows
-
-
 def log_e(
     metric: RatioMetric, totals: npt.ArrayLike, margin: float, *, harm: bool = False, rows: npt.ArrayLike | None = None
 ) -> Floats:
@@ -138,7 +95,7 @@ def log_e(
     """
     counts = check_counts(np.asarray(totals)[..., None, :], len(metric.rows if rows is None else np.asarray(rows)))
     flat = counts.reshape(-1, counts.shape[-1])
-    table = _log_payoffs(metric, margin, harm, rows, np.linspace(0, metric.theta_max, _GUESSES))
+    table = _whole(metric, margin, harm) if rows is None else _log_payoffs(metric, margin, harm, rows, _grid(metric))
     parts = [_smallest(flat[i : i + _LOOKS_AT_ONCE], table) for i in range(0, len(flat), _LOOKS_AT_ONCE)]
     return np.concatenate([np.zeros(0), *parts]).reshape(counts.shape[:-2])
 
@@ -174,8 +131,11 @@ def advance(
     if before.size != len(metric.rows):
         raise ValueError(f"the run so far counted {before.size} rows, the metric has {len(metric.rows)}")
     totals = before + np.cumsum(counts, axis=0)
-    moved = state.after(log_e(metric, totals, margin, harm=harm), totals.sum(-1))
-    return replace(moved, totals=tuple(totals[-1].tolist())) if len(totals) else moved
+    if not len(totals):
+        return state
+    looks, log_wealth = _telling(state, totals, metric, margin, harm)
+    moved = state.after(log_wealth, totals[looks].sum(-1))
+    return replace(moved, totals=tuple(totals[-1].tolist()))
 
 
 def ratio_estimates(
@@ -192,14 +152,8 @@ def interval(metric: RatioMetric, totals: npt.ArrayLike, alpha: float) -> tuple[
     Both ends at alpha/2: P(it ever misses the truth) <= alpha. Only losses can be excluded: low is -1 while none is
     proved to be positive. Raises ValueError for an alpha outside (0, 1) or broken counts.
     """
-    high = proven_margin(metric, totals, alpha / 2)
-    threshold = pass_threshold(check_fraction("alpha", alpha) / 2)
-
-    def harmed(margin: float) -> bool:
-        return bool(log_e(metric, totals, margin, harm=True) >= threshold)
-
-    low = _border(lambda margin: not harmed(margin)) if harmed(_FINEST) else -1.0
-    return low, 1.0 if high is None else high
+    low, high = _border(metric, totals, alpha / 2, harm=True), proven_margin(metric, totals, alpha / 2)
+    return -1.0 if low is None else low, 1.0 if high is None else high
 
 
 def proven_margin(metric: RatioMetric, totals: npt.ArrayLike, alpha: float) -> float | None:
@@ -207,23 +161,52 @@ def proven_margin(metric: RatioMetric, totals: npt.ArrayLike, alpha: float) -> f
 
     Errors as `interval`.
     """
-    threshold = pass_threshold(check_fraction("alpha", alpha))
-
-    def proved(margin: float) -> bool:
-        return bool(log_e(metric, totals, margin) >= threshold)
-
-    return _border(proved) if proved(1 - _FINEST) else None
+    return _border(metric, totals, alpha, harm=False)
 
 
-_FINEST = 0.0005
+def supports_interval(metric: RatioMetric, totals: npt.ArrayLike, found: tuple[float, float], alpha: float) -> bool:
+    """Whether the counts exclude all that `interval` leaves out: one look at each end. Errors as `interval`."""
+    low, high = found
+    return (low <= -1 or reaches(metric, totals, max(low - _STEP, _FINEST), alpha / 2, harm=True)) and (
+        high >= 1 or reaches(metric, totals, high, alpha / 2)
+    )
 
 
-def _border(holds: Callable[[float], bool]) -> float:
-    """The least margin, to a thousandth, from which on it holds; it does at the largest."""
-    low, high = _FINEST, 1 - _FINEST
-    while high - low > 0.001:
-        middle = (low + high) / 2
-        low, high = (low, middle) if holds(middle) else (middle, high)
+def reaches(metric: RatioMetric, totals: npt.ArrayLike, margin: float, alpha: float, *, harm: bool = False) -> bool:
+    """Whether the counts so far, `totals` (J,), prove this margin, or harm beyond it; none outside (0, 1) is proved."""
+    threshold = pass_threshold(check_fraction("alpha", alpha)) - _SLACK
+    return 0 < margin < 1 and bool(log_e(metric, totals, margin, harm=harm) >= threshold)
+
+
+_FINEST, _STEP = 0.0005, 0.001
+_SLACK = 1e-9
+
+
+def _border(metric: RatioMetric, totals: npt.ArrayLike, alpha: float, harm: bool) -> float | None:
+    """The least margin, to a thousandth, that is proved, or that is not harmed; None if none is proved, or all are.
+
+    Wealth near the estimated ratio is no less than the evidence and costs next to nothing: the whole is worked out only
+    at the border that it leads to.
+    """
+    counts, threshold = np.asarray(totals, np.int64), pass_threshold(check_fraction("alpha", alpha))
+    guesses = _grid(metric)[_guesses_near(metric, counts[None])[0]]
+
+    def near(margin: float) -> bool:
+        table = _log_payoffs(metric, margin, harm, None, guesses)
+        return bool(_smallest(counts[None], table)[0] >= threshold - _SLACK)
+
+    def whole(margin: float) -> bool:
+        return bool(log_e(metric, counts, margin, harm=harm) >= threshold)
+
+    for reached in (near, whole):
+        low, high = _FINEST, 1 - _FINEST
+        if not reached(low if harm else high):
+            return None
+        while high - low > _STEP:
+            middle = (low + high) / 2
+            low, high = (middle, high) if reached(middle) is harm else (low, middle)
+        if whole(low if harm else high):
+            break
     return high
 
 
@@ -270,9 +253,60 @@ def _log_payoffs(metric: RatioMetric, margin: float, harm: bool, rows: npt.Array
     return np.log(payoffs)
 
 
+def _grid(metric: RatioMetric) -> Floats:
+    return np.linspace(0, metric.theta_max, _GUESSES)
+
+
+@lru_cache(maxsize=16)
+def _whole(metric: RatioMetric, margin: float, harm: bool) -> Floats:
+    """Log payoffs of the metric's own rows at every guess: half a MiB that all classes of a claim share."""
+    table = _log_payoffs(metric, margin, harm, None, _grid(metric))
+    table.flags.writeable = False
+    return table
+
+
+def _guesses_near(metric: RatioMetric, totals: Ints) -> Ints:
+    """The four guesses (looks, 4) around the baseline's ratio in `totals` (looks, J)."""
+    a_b, b_b = (totals @ np.asarray(metric.rows, np.float64)[:, :2]).T
+    theta = np.divide(a_b, b_b, out=np.zeros_like(a_b), where=b_b > 0)
+    cell = np.floor(theta / metric.theta_max * (_GUESSES - 1)).astype(np.int64)
+    near: Ints = np.clip(cell, 1, _GUESSES - 3)[:, None] + np.arange(-1, 3)
+    return near
+
+
+def _telling(
+    state: RatioState, totals: Ints, metric: RatioMetric, margin: float, harm: bool
+) -> tuple[npt.NDArray[np.bool_], Floats]:
+    """Which looks change what is known, and their log wealth: where it first is enough, where it is largest, the last.
+
+    Wealth near the estimated ratio is no less than the evidence. Looks at which it doesn't suffice are left out.
+    """
+    table = _whole(metric, margin, harm)
+    near = _guesses_near(metric, totals)
+    cuts = range(_LOOKS_AT_ONCE, len(totals), _LOOKS_AT_ONCE)
+    parts = zip(np.split(totals, cuts), np.split(near, cuts), strict=True)
+    most = np.concatenate([_smallest(some, table[:, guesses]) for some, guesses in parts])
+    exact = np.full(len(totals), -np.inf)
+
+    def work_out(looks: npt.NDArray[np.int64]) -> None:
+        exact[looks] = _smallest(totals[looks], table)
+
+    work_out(np.array([len(totals) - 1]))
+    while not state.latched and not (exact >= state.threshold)[:-1].any():
+        if not (looks := np.flatnonzero((most >= state.threshold) & np.isneginf(exact))[:_LOOKS_WORKED_OUT]).size:
+            break
+        work_out(looks)
+    while (looks := np.flatnonzero((most > max(state.sup_log_e, exact.max())) & np.isneginf(exact))).size:
+        work_out(looks[np.argsort(-most[looks])[:_LOOKS_WORKED_OUT]])
+    known = ~np.isneginf(exact)
+    return known, exact[known]
+
+
 def _smallest(totals: Ints, table: Floats) -> Floats:
-    """Smallest wealth over all pi (looks,), from total counts (looks, J) and log payoffs (J, guesses, bets)."""
-    logs = np.zeros((len(totals), *table.shape[1:]))
+    """Smallest wealth over the guesses (looks,), from total counts (looks, J) and log payoffs (J, guesses, bets), or
+    (J, looks, guesses, bets) where each look has guesses of its own.
+    """
+    logs = np.zeros((len(totals), *table.shape[-2:]))
     for count, row in zip(totals.T, table, strict=True):  # a matrix product's last bit varies with the number of looks
         logs += count[:, None, None] * row
     smallest: Floats = log_mean_exp(np.minimum(logs[:, :-1], logs[:, 1:])).min(-1)

@@ -9,7 +9,7 @@ from paritygate.stats import ratio
 from paritygate.stats.wealth import harm_threshold, pass_threshold
 
 from ..batchlog import decode_cells, encode_cells
-from .terms import Ints, Terms, TwoSided, tabulated, within
+from .terms import SLACK, Ints, Terms, TwoSided, tabulated
 
 BATCH = 64
 """Items between two looks: a look costs a profile over all the values that the baseline's ratio may have."""
@@ -67,8 +67,16 @@ class ConfusionProcess(TwoSided[ratio.RatioState, ratio.RatioState]):
         return {"interval": ratio.interval(self._metric, totals, alpha), "proven_margin": proven}
 
     def supports(self, record: GateRecord) -> bool:
-        """Whether the counts give an interval and a margin no wider than these. It costs a search."""
-        return within(record, self.searched())
+        """Whether the counts exclude what the interval leaves out and prove the margin: one look at each."""
+        totals, alpha = self._batches.sum(0), self._terms.alpha
+        if record.interval is not None:
+            widened = record.interval[0] - SLACK, record.interval[1] + SLACK
+            if not ratio.supports_interval(self._metric, totals, widened, alpha):
+                return False
+        proven = record.proven_margin
+        if proven is None or (self.pass_at is not None and proven >= self._terms.margin):
+            return True
+        return ratio.reaches(self._metric, totals, proven + SLACK, alpha)
 
     def _count(self, batches: Ints) -> None:
         self._log.append(batches)
