@@ -340,4 +340,4 @@ def error_result(plan: EvaluationPlan, attempt: int, error: EvaluatorError) -> E
 def _shortage(gate: Gate) -> str:
     if gate.power is None:
         return gate.name
-    return underpowered(gate.name, gate.claim, gate.power.needed, gate.power.have, gate.power.smallest_margin)
+    return underpowered(gate.name, gate.claim, gate.power)

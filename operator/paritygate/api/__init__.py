@@ -22,6 +22,7 @@ from .evaluation import (
     RepeatRecord,
     Slice,
     Subject,
+    Suspect,
 )
 from .metrics import NEEDS_SCORES, OF_ITEMS, PER_CLASS, SOFT_ONLY, TRAITS, Evidence, Metric, Traits
 from .pack import (
@@ -105,6 +106,7 @@ __all__ = [
     "SliceItems",
     "SliceSource",
     "Subject",
+    "Suspect",
     "Task",
     "Technique",
     "Tier",

@@ -72,6 +72,7 @@ class PlannedPack(Model):
         default=(), max_length=8, description="Changes of the inputs that gates may name."
     )
     corpus: Corpus | None = None
+    cluster: Label | None = Field(default=None, description="The column of the labels whose values are the clusters.")
 
 
 class Subject(Model):
@@ -127,6 +128,12 @@ class EvaluationPlan(Model):
     )
     threads: int | None = Field(default=None, description="Threads of the runtime; absent: the container's cpu quota.")
     latency_blocks: int = Field(default=2000, description="Most blocks of four calls a latency gate may use.")
+    every_item: bool = Field(
+        default=False, description="Whether every item is run, also when all gates are decided without some of them."
+    )
+    max_items: int | None = Field(
+        default=None, description="Most items judged in all; one counts again under each perturbation."
+    )
     environment: dict[str, Text] = Field(
         default={}, max_length=64, description="What else makes two runs comparable: pool, node selector, image."
     )
@@ -166,9 +173,13 @@ class Slice(Model):
 class Power(Model):
     """What was planned for a gate before a device was taken."""
 
-    needed: int = Field(description="Items for 90 % power at the margin and the prior flip rate.")
-    have: int = Field(description="Items that the packs hold for this gate.")
+    needed: int = Field(description="Items (or clusters) for 90 % power at the margin and the prior flip rate.")
+    have: int = Field(description="Items (or clusters) that the packs hold for this gate.")
+    items: int | None = Field(default=None, description="Items in them, where the gate counts clusters.")
     power: float = Field(description="Chance that `have` items prove an equal candidate.")
+    within: int | None = Field(
+        default=None, description="As many of them as the plan's cap on items leaves, where it leaves not all."
+    )
     share: float | None = Field(
         default=None, description="Of the class among all items, or of the second group of a gap."
     )
@@ -184,7 +195,7 @@ class GateRecord(Model):
     claim: Label = Field(description="The claim that this gate belongs to.")
     slice: Slice | None = Field(default=None, description="The slice that it looks at; absent: all items.")
     decision: Decision
-    n: int = Field(default=0, description="Items judged.")
+    n: int = Field(default=0, description="Items judged; clusters, where the gate counts those.")
     n10: int = Field(default=0, description="Baseline right, candidate wrong: harmful flips.")
     n01: int = Field(default=0, description="Baseline wrong, candidate right: beneficial flips.")
     n11: int = Field(default=0, description="Both right.")
@@ -235,6 +246,11 @@ class CheckRecord(Model):
     name: Check
     ok: bool = Field(description="Whether the candidate kept it.")
     message: str = Field(default="", max_length=1024, description="What was found.")
+    items: int | None = Field(default=None, description="Of Finite: items whose outputs were looked at.")
+    of_items: int | None = Field(default=None, description="Of Finite: items that the packs hold.")
+    share_below: float | None = Field(
+        default=None, description="Of Finite: bound at 1 - alpha on the share of items that would still break it."
+    )
 
 
 class ControlRecord(Model):
@@ -275,6 +291,18 @@ class Culprit(Model):
 
     gate: str = Field(max_length=300, description="The gate's name.")
     adjusted: float = Field(description="Holm-adjusted p-value of harm, valid whenever one looks.")
+
+
+class Suspect(Model):
+    """A slice that no hard gate looks at, and that lost more than the overall margin: worth a look, not a verdict."""
+
+    column: Label = Field(description="The slice column, or label for a class.")
+    value: str = Field(max_length=128, description="Its value.")
+    n: int = Field(description="Items of it among those that were judged in order.")
+    n10: int = Field(description="Of them only the baseline got right.")
+    n01: int = Field(description="Of them only the candidate got right.")
+    log_e: float = Field(description="Natural logarithm of the evidence that it lost more than the overall margin.")
+    adjusted: float = Field(description="Adjusted by e-BH for all slices that were looked at.")
 
 
 class LayerRecord(Model):
@@ -320,12 +348,17 @@ class EvaluationResult(Model):
     checks: tuple[CheckRecord, ...] = Field(default=(), max_length=16)
     control: ControlRecord | None = None
     items: int = 0
+    repeated_items: int = Field(default=0, description="Items left out because their inputs are those of another.")
     harmful_flips: int = 0
     beneficial_flips: int = 0
     neutral_flips: int = 0
     worst: tuple[Flip, ...] = Field(default=(), max_length=20)
     repeat: RepeatRecord | None = None
     culprits: tuple[Culprit, ...] = Field(default=(), max_length=64)
+    judged: int = Field(default=0, description="Items judged, each once for every perturbation that it was under, too.")
+    items_in_order: int = Field(default=0, description="The first items of the plan's order without one left out.")
+    exploratory: tuple[Suspect, ...] = Field(default=(), max_length=64)
+    exploratory_family: int = Field(default=0, description="Slices that were looked at for `exploratory`.")
     layers: tuple[LayerRecord, ...] = Field(default=(), max_length=64)
     latency_blocks: str = Field(
         default="", description="base64 of int64 ns, shape (blocks, 4): two baseline times, two candidate times."

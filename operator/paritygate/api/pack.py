@@ -284,6 +284,11 @@ class PackSpec(Model):
         Rule("self == oldSelf", "a pack is locked: create a new ScenarioPack with another name instead"),
         *_OF_TASK,
         *_OF_COLUMNS,
+        Rule(
+            "!has(self.cluster) || !(self.cluster in ['id', 'label', 'pack'])",
+            "cluster names a column of the labels that tells which items belong together, such as document; not $cluster",
+            lambda pack: pack.cluster not in ("id", "label", "pack"),
+        ),
     )
 
     version: str = Field(min_length=1, max_length=64, description="The version of the content, for people.")
@@ -311,6 +316,11 @@ class PackSpec(Model):
         default=(), max_length=8, description="Changes of the inputs that gates may name."
     )
     corpus: Corpus | None = None
+    cluster: Label | None = Field(
+        default=None,
+        description="The column of the labels that tells which items belong together (one document, patient or user): "
+        "they are no independent evidence, so gates count such clusters and not items.",
+    )
 
 
 class ScenarioPack(Model):

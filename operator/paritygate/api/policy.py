@@ -273,12 +273,32 @@ class PackRef(Model):
 class EvaluationLimits(Model):
     """Bounds on one evaluation."""
 
+    RULES: ClassVar = (
+        Rule(
+            "!(has(self.everyItem) && self.everyItem && has(self.maxItems))",
+            "everyItem asks for all items and maxItems forbids some of them: leave one of the two out",
+            lambda limits: not (limits.every_item and limits.max_items is not None),
+        ),
+    )
+
     deadline: PositiveDuration = Field(default="1h", description="An attempt that takes longer is ended: Error.")
     attempts: int = Field(
         default=3, ge=1, le=10, description="Attempts in all when infrastructure fails; never for a verdict."
     )
     latency_blocks: int = Field(
         default=2000, ge=50, le=20000, description="Most blocks of four calls a latency gate may use."
+    )
+    every_item: bool | None = Field(
+        default=None,
+        description="Run every item of the packs, also when all gates are decided by a part of them: NaN and infinity "
+        "are looked for in what is run. Default: true in tier SafetyCritical without maxItems, else false.",
+    )
+    max_items: int | None = Field(
+        default=None,
+        ge=64,
+        le=4_194_304,
+        description="Most items judged in one evaluation; one counts again under each perturbation. Where it leaves a "
+        "hard gate open the verdict is Inconclusive; a gate that can't be proved within it is underpowered.",
     )
     inference: Inference = Field(
         default=Inference.SUPERPOPULATION,

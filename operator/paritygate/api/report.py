@@ -14,6 +14,7 @@ from .evaluation import (
     GateRecord,
     LayerRecord,
     RepeatRecord,
+    Suspect,
 )
 from .markers import ATOMIC, Rule
 
@@ -50,6 +51,9 @@ class ReportSpec(Model):
     )
     control: ControlRecord | None = None
     items: int = Field(default=0, description="Items judged.")
+    repeated_items: int = Field(
+        default=0, description="Items left out of the evidence: their inputs are those of another."
+    )
     harmful_flips: int = Field(default=0, description="Items that only the baseline got right.")
     beneficial_flips: int = Field(default=0, description="Items that only the candidate got right.")
     neutral_flips: int = Field(default=0, description="Items that both got wrong, differently.")
@@ -60,6 +64,15 @@ class ReportSpec(Model):
     culprits: Annotated[tuple[Culprit, ...], ATOMIC] = Field(
         default=(), max_length=64, description="The gates that are named as causes of a fail, most certain first."
     )
+    judged: int = Field(default=0, description="Items judged, each once for every perturbation that it was under, too.")
+    items_in_order: int = Field(default=0, description="The first items of the plan's order without one left out.")
+    exploratory: Annotated[tuple[Suspect, ...], ATOMIC] = Field(
+        default=(),
+        max_length=64,
+        description="Slices without a hard gate that are worth a look, most certain first: of those named at most the "
+        "share alphaFail lost no more than the overall margin, in expectation. Never part of the verdict.",
+    )
+    exploratory_family: int = Field(default=0, description="Slices that were looked at for `exploratory`.")
     layers: Annotated[tuple[LayerRecord, ...], ATOMIC] = Field(
         default=(), max_length=64, description="Where a failed candidate departs from the baseline, in order."
     )

@@ -6,7 +6,9 @@ from .columns import BOTH_RIGHT, BOTH_WRONG, LOST, UNKNOWN, WON, Column, Kind, c
 from .culprits import culprits
 from .declared import PlannedGate, declared_sizes, plan_power
 from .departure import MOST_LAYERS, NOT_FINITE, departure, explained, first_broken
+from .exploratory import InOrder, suspects
 from .figures import Figure, figure_record, ratio_record
+from .finite import finite_record
 from .gates import LABEL, Gate, Items, expand
 from .latency import ControlTally, LatencyTally, block_orders, decode_blocks, encode_blocks
 from .packs import PACK, PlanError, planned_pack
@@ -33,6 +35,7 @@ __all__ = [
     "Figure",
     "Gate",
     "ItemTally",
+    "InOrder",
     "Items",
     "Kind",
     "LatencyTally",
@@ -55,6 +58,7 @@ __all__ = [
     "explained",
     "failed_already",
     "figure_record",
+    "finite_record",
     "first_broken",
     "hard_gates",
     "most_moved",
@@ -65,5 +69,6 @@ __all__ = [
     "ratio_record",
     "recompute",
     "strict_json",
+    "suspects",
     "underpowered",
 ]

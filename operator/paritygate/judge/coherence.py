@@ -26,8 +26,9 @@ from paritygate.stats.flip import FLIP_1
 from .batchlog import tokens
 from .columns import Kind, column_of
 from .gates import LABEL
-from .membership import LEAST_CAP, check_members
+from .membership import LEAST_CAP, check_members, held
 from .processes import confusion, gap
+from .units import by_cluster, of_these_items
 from .verdict import most_moved
 
 MOST_ITEMS = 1 << 22
@@ -47,7 +48,7 @@ def check_numbers(result: EvaluationResult) -> None:
         if not math.isfinite(value) or abs(value) > _LARGEST:
             raise ResultRefused(f"{where} is out of range")
     counts = {"items": result.items, "harmfulFlips": result.harmful_flips, "beneficialFlips": result.beneficial_flips}
-    counts["neutralFlips"] = result.neutral_flips
+    counts |= {"neutralFlips": result.neutral_flips, "repeatedItems": result.repeated_items}
     for record in result.gates:
         counts |= {f"{record.name}: {k}": getattr(record, k) for k in ("n", "n10", "n01", "n11", "n00")}
     for where, count in counts.items():
@@ -59,6 +60,8 @@ def check_without_evidence(result: EvaluationResult) -> None:
     """A result that says why there is no evidence must not show any: its gates would be reported unchecked."""
     if result.outcome in (Outcome.PASSED, Outcome.FAILED):
         raise ResultRefused(f"{result.outcome} can't be for the reason {result.reason}")
+    if result.exploratory:
+        raise ResultRefused(f"{len(result.exploratory)} slices are named, but {result.reason} says nothing was judged")
     for record in result.gates:
         if record.n or record.decision in (Decision.PROVED, Decision.HARM):
             raise ResultRefused(
@@ -122,10 +125,11 @@ def check_shared_items(plan: EvaluationPlan, result: EvaluationResult) -> None:
     claims = {claim.name: claim for claim in plan.claims}
     gates = [r for r in result.gates if claims[r.claim].metric in OF_ITEMS and not unmeasured(r)]
     single = all(pack.task is not Task.MULTILABEL for pack in plan.packs)
-    total = _check_sizes(claims, gates, single)
-    _check_order(claims, gates)
+    total = _check_sizes(plan, claims, gates, single, result.repeated_items)
+    _check_clusters(plan, claims, gates)
+    _check_order(plan, claims, gates, result.repeated_items)
     try:
-        check_members(plan, claims, gates)
+        check_members(plan, claims, gates, result.repeated_items)
     except ValueError as error:
         raise ResultRefused(str(error)) from error
     if result.items > total:
@@ -136,7 +140,7 @@ def check_shared_items(plan: EvaluationPlan, result: EvaluationResult) -> None:
         own = [record for record in gates if record.claim == claim.name]
         if claim.metric in OF_ITEMS and claim.perturbation is None and _is_cut(claim, single):
             _check_totals(claim, own, result)
-    if result.outcome is not Outcome.FAILED:
+    if result.outcome is not Outcome.FAILED and (plan.max_items is None or result.judged < plan.max_items):
         _check_exhausted([r for r in gates if claims[r.claim].enforcement is Enforcement.HARD])
 
 
@@ -183,29 +187,67 @@ def _check_totals(claim: Claim, own: Sequence[GateRecord], result: EvaluationRes
             raise ResultRefused(f"{claim.name}: {counted:,} {what} counted, {most:,} in the whole evaluation")
 
 
-def _check_sizes(claims: Mapping[str, Claim], gates: Sequence[GateRecord], single: bool) -> int:
-    """The number of items, which the gates of every claim that has them all must add up to."""
-    sizes: dict[str, int] = defaultdict(int)
-    slices: dict[str, int] = {}
+def _check_sizes(
+    plan: EvaluationPlan, claims: Mapping[str, Claim], gates: Sequence[GateRecord], single: bool, repeated: int
+) -> int:
+    """The number of items, which the gates of every claim that has them all must add up to.
+
+    Those about these very items have all of them, the others all but those that repeat another.
+    """
+    sizes: dict[str, int] = {}
+    slices: dict[tuple[str, bool], int] = {}
     for record in gates:
-        claim, have = claims[record.claim], _have(record)
+        claim, have = claims[record.claim], _held(record)
         evidence = TRAITS[claim.metric].evidence
+        lacking = 0 if of_these_items(plan, claim) else repeated
         if evidence is Evidence.CONFUSION:
-            sizes[record.name] = have
+            sizes[record.name] = have + lacking
             continue
         if evidence is Evidence.GAP:
             continue
         if claim.value is None and _is_cut(claim, single):
-            sizes[record.claim] += have
+            sizes[record.claim] = sizes.get(record.claim, lacking) + have
         if record.slice is not None:
             place = f"{record.slice.column}={record.slice.value}"
-            if slices.setdefault(place, have) != have:
-                raise ResultRefused(f"{record.name}: {have:,} items, another gate has {slices[place]:,} of {place}")
+            known = slices.setdefault((place, lacking > 0), have)
+            if known != have:
+                raise ResultRefused(f"{record.name}: {have:,} items, another gate has {known:,} of {place}")
     largest = max(sizes.values(), default=MOST_ITEMS)
     if any(size != largest and size < LEAST_CAP for size in sizes.values()):
         said = ", ".join(f"{name} {have:,}" for name, have in sizes.items())
         raise ResultRefused(f"the gates do not add up to the same items ({said}): a slice is missing or made up")
     return largest
+
+
+def _check_clusters(plan: EvaluationPlan, claims: Mapping[str, Claim], gates: Sequence[GateRecord]) -> None:
+    """That gates count clusters where the plan has them, and that those of a slice can be some of all there are."""
+    whole: dict[str, int] = {}
+    parts: dict[str, int] = defaultdict(int)
+    for record in gates:
+        claim, have = claims[record.claim], _have(record)
+        items = record.planned.items if record.planned else None
+        if (items is not None) != by_cluster(plan, claim):
+            raise ResultRefused(f"{record.name}: it counts {'items' if items is None else 'clusters'}, the plan not so")
+        if items is None:
+            continue
+        if not have <= items <= MOST_ITEMS or (items > 0) != (have > 0):
+            raise ResultRefused(f"{record.name}: {items:,} items can't make up {have:,} clusters")
+        if record.slice is None or TRAITS[claim.metric].evidence is Evidence.CONFUSION:
+            whole[record.name] = have
+        elif claim.value is None:
+            parts[claim.name] += have
+    if not whole or max(whole.values()) >= LEAST_CAP:
+        return
+    most = max(whole.values())
+    if min(whole.values()) != most:
+        raise ResultRefused(f"the gates do not have the same clusters ({whole}): some are left out or made up")
+    if short := [name for name, have in parts.items() if have < most]:
+        raise ResultRefused(f"{short[0]}: {parts[short[0]]:,} clusters in all slices, there are {most:,}")
+
+
+def _held(record: GateRecord) -> int:
+    _have(record)
+    return held(record)
 
 
 def _have(record: GateRecord) -> int:
@@ -216,7 +258,9 @@ def _have(record: GateRecord) -> int:
     return record.planned.have
 
 
-def _check_order(claims: Mapping[str, Claim], gates: Sequence[GateRecord]) -> None:
+def _check_order(
+    plan: EvaluationPlan, claims: Mapping[str, Claim], gates: Sequence[GateRecord], repeated: int
+) -> None:
     """Gates of one column over the same items count them in the same order: the shorter log begins the longer."""
     places: dict[object, list[GateRecord]] = defaultdict(list)
     for record in gates:
@@ -224,7 +268,9 @@ def _check_order(claims: Mapping[str, Claim], gates: Sequence[GateRecord]) -> No
         evidence = TRAITS[claim.metric].evidence
         value = record.slice.value if record.slice and claim.metric in PER_CLASS else None
         where = None if evidence is Evidence.CONFUSION or record.slice is None else record.slice.model_dump_json()
-        family = "" if evidence in _OUTCOMES else evidence.value
+        family = "" if evidence in _OUTCOMES and not by_cluster(plan, claim) else evidence.value
+        if not family and repeated and of_these_items(plan, claim):
+            family = "every item, with those that repeat another"
         places[column_of(claim, value), where, family].append(record)
     for same in places.values():
         ordered = sorted(same, key=lambda record: record.n)

@@ -1,4 +1,9 @@
-"""Power by the sizes that packs declare: what can be proved is known before a device is taken."""
+"""Power by the sizes that packs declare: what can be proved is known before a device is taken.
+
+Declared are items. Where they make up clusters, or some repeat the inputs of another, there are at most as many pieces
+of evidence: what is too small by the declared sizes is so in truth, and what is large enough is planned again in the
+evaluator, where labels and inputs are read.
+"""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -48,7 +53,7 @@ class PlannedGate:
         """What it needs and has, with the ways out in figures."""
         power = self.power
         if self.weak:
-            return underpowered(self.name, self.claim, power.needed, power.have, power.smallest_margin)
+            return underpowered(self.name, self.claim, power)
         return f"{self.name}: {power.have:,} items, about {power.needed:,} needed"
 
 

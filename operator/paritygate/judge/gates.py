@@ -30,9 +30,11 @@ from .packs import PlanError
 from .plan import order_seed
 from .power import LEAST_POWER, planned
 from .processes.gap import SECOND
+from .units import REPRESENTED, by_cluster, cluster_ends, of_these_items
 
 Ints = npt.NDArray[np.int64]
-Members = Mapping[str, npt.NDArray[np.bool_]]
+Flags = npt.NDArray[np.bool_]
+Members = Mapping[str, Flags]
 """Which items bear each class."""
 
 LABEL = "label"
@@ -68,11 +70,24 @@ class Gate:
     power: Power | None
     marks: Ints | None = field(default=None)
     """Added to the values of the sequence's items: tells the two groups of a gap apart."""
+    ends: Ints | None = field(default=None)
+    """Where each cluster ends in the sequence, for a gate that counts the means of clusters."""
 
     @property
     def name(self) -> str:
         """`claim`, or `claim/value` of a slice."""
         return f"{self.claim.name}/{self.slice.value}" if self.slice else self.claim.name
+
+    @property
+    def units(self) -> int:
+        """Pieces of evidence: items, or clusters of them."""
+        return len(self.sequence) if self.ends is None else len(self.ends)
+
+    def place(self, unit: int) -> int:
+        """Where a unit begins in the sequence; its end for the one behind the last."""
+        if self.ends is None or not unit:
+            return min(unit, len(self.sequence))
+        return int(self.ends[min(unit, len(self.ends)) - 1])
 
     @property
     def column(self) -> Column:
@@ -117,10 +132,19 @@ class Items:
     columns: Mapping[str, Sequence[str]]
     """One value an item for each slice column."""
     classes: Members = field(default_factory=dict)
-    judged: npt.NDArray[np.bool_] | None = None
+    judged: Flags | None = None
     """Items that are judged; None = all. The corpus of embeddings is not."""
     order: Ints | None = None
     """The plan's order of all items, where it is known already."""
+    clusters: Ints | None = None
+    """The place of each item's cluster in the plan's order of clusters; None = no items belong together."""
+    repeated: Flags | None = None
+    """Items whose inputs are those of an item before them in the order: no new evidence."""
+
+    @property
+    def repeats(self) -> int:
+        """How many items are no new evidence."""
+        return 0 if self.repeated is None else int(self.repeated.sum())
 
 
 def expand(
@@ -134,9 +158,13 @@ def expand(
     order = item_order(order_seed(plan), items.ids) if items.order is None else items.order
     if items.judged is not None:
         order = order[items.judged[order]]
+    evidence = order if items.repeated is None else order[~items.repeated[order]]
+    if items.clusters is not None:
+        evidence = evidence[np.argsort(items.clusters[evidence], kind="stable")]
     gates: list[Gate] = []
     for claim in plan.claims if claims is None else claims:
-        gates += _Cut(plan, items, order, claim, with_margins).gates()
+        own = order if of_these_items(plan, claim) else evidence
+        gates += _Cut(plan, items, own, claim, with_margins).gates()
     _check_names(gates)
     return tuple(gates)
 
@@ -182,13 +210,31 @@ class _Cut:
         places = {value: place for place, value in enumerate(values)}
         return [self._gate(value, self.order[codes == places[value]]) for value in self._wanted(set(values))]
 
-    def _gate(self, value: str | None, sequence: Ints, share: float | None = None, marks: Ints | None = None) -> Gate:
-        most = _MOST[TRAITS[self.claim.metric].evidence]
-        sequence = sequence[:most]
-        power = planned(self.plan, self.claim, len(sequence), share, self.with_margins)
+    def _gate(self, value: str | None, sequence: Ints, told: Flags | None = None) -> Gate:
+        """`told` (n,): items of the class, or of the second group of a gap."""
+        sequence, told, ends, held = self._units(sequence, told)
+        share = None if told is None else float(told.mean()) if len(told) else 0.0
+        units = len(sequence) if ends is None else len(ends)
+        power = planned(self.plan, self.claim, units, share, self.with_margins, held)
         column = LABEL if self.claim.metric in PER_CLASS else self.claim.slice_by or ""
         named = None if value is None else Slice(column=column, value=value)
-        return Gate(self.claim, named, sequence, power, None if marks is None else marks[:most])
+        marks = None
+        if told is not None and TRAITS[self.claim.metric].evidence is Evidence.GAP:
+            marks = SECOND * told.astype(np.int64)
+        return Gate(self.claim, named, sequence, power, marks, ends)
+
+    def _units(self, sequence: Ints, told: Flags | None) -> tuple[Ints, Flags | None, Ints | None, int | None]:
+        """Cut to what a record holds: items, which of them are `told`, where clusters end, and the items in those."""
+        evidence = TRAITS[self.claim.metric].evidence
+        most = _MOST[evidence]
+        if self.items.clusters is None or not by_cluster(self.plan, self.claim):
+            return sequence[:most], None if told is None else told[:most], None, None
+        ends = cluster_ends(self.items.clusters[sequence])[: min(most, MOST_UNITS)]
+        held = int(ends[-1]) if len(ends) else 0
+        if evidence not in REPRESENTED:
+            return sequence[:held], told, ends, held
+        first = np.concatenate([[0], ends[:-1]])[: len(ends)].astype(np.int64)
+        return sequence[first], None if told is None else told[first], None, held
 
     def _by_class(self) -> list[Gate]:
         classes = self.items.classes
@@ -198,7 +244,7 @@ class _Cut:
             if self.claim.metric is Metric.RECALL:
                 gates.append(self._gate(value, self.order[members]))
             else:
-                gates.append(self._gate(value, self.order, share=float(members.mean()) if len(members) else 0.0))
+                gates.append(self._gate(value, self.order, members))
         return gates
 
     def _by_pair(self) -> list[Gate]:
@@ -216,9 +262,8 @@ class _Cut:
         gates = []
         for first, second in combinations(groups, 2):
             inside = (codes == values.index(first)) | (codes == values.index(second))
-            sequence, behind = self.order[inside], codes[inside] == values.index(second)
-            marks = np.where(behind, SECOND, 0).astype(np.int64)
-            gates.append(self._gate(f"{first} | {second}", sequence, float(behind.mean()), marks))
+            behind = codes[inside] == values.index(second)
+            gates.append(self._gate(f"{first} | {second}", self.order[inside], behind))
         return gates
 
     def _values(self) -> tuple[list[str], Ints]:

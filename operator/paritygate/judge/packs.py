@@ -37,6 +37,7 @@ def planned_pack(name: str, spec: PackSpec, inputs: DataFile, labels: DataFile) 
         must_pass=spec.must_pass,
         perturbations=spec.perturbations,
         corpus=spec.corpus,
+        cluster=spec.cluster,
     )
 
 

@@ -82,8 +82,18 @@ def build_plan(
         alpha_budget=policy.evaluation.alpha_budget,
         formats=policy.allowed_formats,
         latency_blocks=policy.evaluation.latency_blocks,
+        every_item=_every_item(policy),
+        max_items=policy.evaluation.max_items,
         environment=dict(environment or {}),
     )
+
+
+def _every_item(policy: PolicySpec) -> bool:
+    """What the policy says, else what its tier does; who caps the items can't want all of them."""
+    limits = policy.evaluation
+    if limits.every_item is not None:
+        return limits.every_item
+    return limits.max_items is None and TIERS[policy.tier].every_item
 
 
 def plan_digest(plan: EvaluationPlan) -> str:

@@ -33,16 +33,41 @@ _SPREAD = {
 
 
 def planned(
-    plan: EvaluationPlan, claim: Claim, have: int, share: float | None = None, with_margin: bool = True
+    plan: EvaluationPlan,
+    claim: Claim,
+    have: int,
+    share: float | None = None,
+    with_margin: bool = True,
+    items: int | None = None,
 ) -> Power | None:
-    """What `have` items can do for a claim that is counted item by item.
+    """What `have` items can do for a claim that is counted item by item, or as many clusters with `items` in them.
 
     `share`: of the class among all items, or of the second group of a gap. `with_margin` False leaves out the smallest
-    provable margin, which costs a search.
+    provable margin, which costs a search. A cluster is planned as one item: as if those in it did all alike, which is
+    the worst that can be. A gate is planned as if all items that the plan's cap allows were its own.
     """
+    within = _within(plan, have, items)
+    power = _planned(plan, claim, have if within is None else within, within is None, share, with_margin)
+    if power is None or (items is None and within is None):
+        return power
+    return power.model_copy(update={"have": have, "items": items, "within": within})
+
+
+def _within(plan: EvaluationPlan, have: int, items: int | None) -> int | None:
+    """How many of the items or clusters the plan's cap allows, if not all."""
+    held = have if items is None else items
+    if plan.max_items is None or held <= plan.max_items:
+        return None
+    return have * plan.max_items // held
+
+
+def _planned(
+    plan: EvaluationPlan, claim: Claim, have: int, all_of_them: bool, share: float | None, with_margin: bool
+) -> Power | None:
     alpha, margin, flips = alpha_of(plan), float(claim.margin or 0), float(plan.flip_rate)
     match TRAITS[claim.metric].evidence:
-        case Evidence.FLIPS if plan.inference is Inference.LOCKED_SET:
+        # Of a part of a locked set the rest stays open: planned as if it were drawn anew.
+        case Evidence.FLIPS if plan.inference is Inference.LOCKED_SET and all_of_them:
             return _locked(have, alpha, margin, flips)
         case Evidence.FLIPS:
             return _flips(have, alpha, margin, flips, with_margin)
@@ -55,7 +80,7 @@ def planned(
         case Evidence.GAP:
             return _gap(have, alpha, margin, share or 0.0, flips)
         case Evidence.REGRESSIONS:
-            return Power(needed=have, have=have, power=1.0 if have else 0.0)
+            return Power(needed=have, have=have, power=1.0 if have and all_of_them else 0.0)
     return None
 
 

@@ -29,6 +29,7 @@ from .coherence import (
 )
 from .culprits import culprits
 from .departure import explained
+from .extent import check_extent, check_suspects
 from .figures import figure_record
 from .gates import Gate
 from .latency import Blocks, ControlTally, LatencyTally, decode_blocks
@@ -66,6 +67,8 @@ def recompute(plan: EvaluationPlan, result: EvaluationResult) -> Verdict:
         return Verdict(result.outcome, result.reason, result.message)
     check_gates(plan, result)
     check_shared_items(plan, result)
+    check_extent(plan, result)
+    check_suspects(plan, result)
     _check_blocks(plan, result)
     claims = {claim.name: claim for claim in plan.claims}
     hard = sum(claims[record.claim].enforcement is Enforcement.HARD for record in result.gates)
@@ -109,7 +112,8 @@ def _check_measured(
 
 def _check_items(plan: EvaluationPlan, claim: Claim, record: GateRecord, hard: int) -> ItemTally:
     assert record.planned is not None  # check_shared_items refused it
-    power = planned(plan, claim, record.planned.have, record.planned.share, with_margin=False)
+    told = record.planned
+    power = planned(plan, claim, told.have, told.share, with_margin=False, items=told.items)
     gate = Gate(claim, record.slice, np.zeros(0, np.int64), power)
     if gate.refused:
         raise ResultRefused(f"{record.name}: {record.planned.have} items are too few, it should have refused to start")

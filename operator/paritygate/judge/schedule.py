@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from paritygate.api import Decision, EvaluationPlan
+from paritygate.api import TRAITS, Decision, EvaluationPlan, Evidence
 
 from .columns import Column
 from .gates import Gate
@@ -48,20 +48,26 @@ class Answers(Protocol):
 class ItemGates:
     """The gates that are counted item by item, and the rule of which gate gets items next.
 
-    Hard gates over all items first, then hard slices in turn, then what only reports. A gate that is decided gets no
-    more; a small slice that can't be proved still gets all its items, for they can fail the candidate.
+    Hard gates over all items first, then hard slices in turn, then what only reports, then, where the plan wants every
+    item, the rest. A gate that is decided gets no more; a small slice that can't be proved still gets all its items,
+    for they can fail the candidate. Under a cap must-pass items come before all others: each of them must be run.
     """
 
     plan: EvaluationPlan
     tallies: Sequence[ItemTally]
     stopped: set[str] = field(default_factory=set)
     """Perturbations under which no more items are judged: a model failed there, and no hard gate asks for it."""
+    order: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    """All items there are to judge, for a plan that wants every one."""
+    _run: int = 0
+    """Items of the order up to which all are judged."""
 
     @classmethod
-    def of(cls, plan: EvaluationPlan, gates: Sequence[Gate]) -> "ItemGates":
-        """Tallies of the gates that have items."""
+    def of(cls, plan: EvaluationPlan, gates: Sequence[Gate], order: Ints) -> "ItemGates":
+        """Tallies of the gates that have items; `order` is that of all items to judge."""
         hard = hard_gates(gates)
-        return cls(plan, [ItemTally(gate, plan, hard) for gate in gates if gate.power is not None])
+        tallies = [ItemTally(gate, plan, hard) for gate in gates if gate.power is not None]
+        return cls(plan, tallies, order=order)
 
     def decides(self, perturbation: str) -> bool:
         """Whether what a model does there can fail it: always as the items are, else where a hard gate asks."""
@@ -76,17 +82,41 @@ class ItemGates:
 
     def next(self, answers: Answers, count: int) -> dict[str, Ints]:
         """The next items to judge by view, at most about `count` a view, none judged before; empty when all is done."""
-        for rank in range(3):
-            waiting = [t for t in self.tallies if _rank(t) == rank and self._open(t)]
+        left = self._left(answers)
+        for rank in range(-1, 3):
+            waiting = [t for t in self.tallies if self._rank(t) == rank and self._open(t)]
             if picked := _picked(waiting, answers, count):
-                return picked
-        return {}
+                return _within(picked, left)
+        return _within(self._others(answers, count), left)
 
     def count(self, answers: Answers) -> None:
         """Let every open gate count on."""
         for tally in self.tallies:
             if self._open(tally):
                 tally.count(partial(answers.read, tally.gate.column))
+
+    def _left(self, answers: Answers) -> int | None:
+        """How many more items the plan's cap allows; None without one."""
+        if self.plan.max_items is None:
+            return None
+        names = {tally.gate.column.perturbation for tally in self.tallies}
+        return self.plan.max_items - sum(int(answers.view(name).revealed.sum()) for name in names)
+
+    def _others(self, answers: Answers, count: int) -> dict[str, Ints]:
+        """Items that no gate needs, where the plan wants every one."""
+        while self.plan.every_item and self._run < len(self.order):
+            window = self.order[self._run : self._run + count]
+            waiting = window[~answers.view("").revealed[window]]
+            if len(waiting):
+                return {"": waiting}
+            self._run += len(window)
+        return {}
+
+    def _rank(self, tally: ItemTally) -> int:
+        capped = self.plan.max_items is not None
+        if capped and tally.gate.hard and TRAITS[tally.gate.claim.metric].evidence is Evidence.REGRESSIONS:
+            return -1
+        return _rank(tally)
 
     def _open(self, tally: ItemTally) -> bool:
         return _open(tally) and tally.gate.column.perturbation not in self.stopped
@@ -105,11 +135,23 @@ def _picked(waiting: Sequence[ItemTally], answers: Answers, count: int) -> dict[
     for tally in waiting:
         name = tally.gate.column.perturbation
         # A gate's next items may have been judged for another gate already: look a batch further.
-        wanted = tally.wanted(share + tally.batch)
+        wanted = tally.wanted(share)
         unjudged = wanted[~answers.view(name).revealed[wanted]][:share]
         if len(unjudged):
             picked.setdefault(name, []).append(unjudged)
     return {name: distinct(np.concatenate(parts))[:count] for name, parts in picked.items()}
+
+
+def _within(picked: dict[str, Ints], left: int | None) -> dict[str, Ints]:
+    """As many of these as are left, the first ones."""
+    if left is None:
+        return picked
+    kept: dict[str, Ints] = {}
+    for name, indices in picked.items():
+        if len(indices[:left]):
+            kept[name] = indices[:left]
+        left -= len(indices[:left])
+    return kept
 
 
 def _rank(tally: ItemTally) -> int:
@@ -119,4 +161,4 @@ def _rank(tally: ItemTally) -> int:
 
 
 def _open(tally: ItemTally) -> bool:
-    return tally.decision in (Decision.OPEN, Decision.NOT_PROVEN) and tally.n < len(tally.gate.sequence)
+    return tally.decision in (Decision.OPEN, Decision.NOT_PROVEN) and tally.n < tally.gate.units

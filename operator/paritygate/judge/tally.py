@@ -14,6 +14,7 @@ from paritygate.api import Decision, EvaluationPlan, GateRecord
 from .columns import UNKNOWN
 from .gates import Gate
 from .processes import process_of
+from .units import cluster_losses
 
 _WINDOW = 4096
 """Items looked at in one go, a multiple of every batch size: a step costs what it counts, not what is left."""
@@ -33,12 +34,12 @@ class ItemTally:
 
     def __init__(self, gate: Gate, plan: EvaluationPlan, hard: int) -> None:
         self.gate = gate
-        population = gate.power.have if gate.power else len(gate.sequence)
+        population = gate.power.have if gate.power else gate.units
         self._process = process_of(gate.claim, plan, hard, population)
 
     @property
     def n(self) -> int:
-        """Items counted."""
+        """Items counted, or clusters."""
         return self._process.n
 
     @property
@@ -61,25 +62,38 @@ class ItemTally:
         return self._process.harm_peak
 
     def wanted(self, count: int) -> Ints:
-        """The next `count` items of this gate's order that are not counted yet."""
-        return self.gate.sequence[self.n : self.n + count]
+        """The next items of this gate's order that are not counted yet: those of a batch, and `count` further ones."""
+        return self.gate.sequence[self.gate.place(self.n) : self.gate.place(self.n + self.batch) + count]
 
     def count(self, read: Read) -> None:
         """Count on from where this gate stands, as far as `read` knows the items.
 
-        Only whole batches are counted, but for the last of the sequence.
+        Only whole batches are counted, but for the last of the sequence; a cluster when all of its items are known.
         """
         while True:
             start = self.n
-            window = np.asarray(read(self.gate.sequence[start : start + _WINDOW]), np.int64)
-            unknown = np.flatnonzero(window == UNKNOWN)
-            known = window[: unknown[0]] if unknown.size else window
-            last = start + len(known) == len(self.gate.sequence)
-            whole = known if last else known[: len(known) - len(known) % self._process.batch]
-            if not whole.size:
+            end = self._known(read, start)
+            if end < self.gate.units:
+                end -= (end - start) % self.batch
+            if end == start:
                 return
-            marks = self.gate.marks
-            self._process.take(whole if marks is None else whole + marks[start : start + len(whole)])
+            self._process.take(self._values(read, start, end))
+
+    def _known(self, read: Read, start: int) -> int:
+        """The unit up to which all are known from `start` on, looking a window of items ahead (or one cluster)."""
+        gate, begin = self.gate, self.gate.place(start)
+        window = gate.sequence[begin : max(begin + _WINDOW, gate.place(start + 1))]
+        unknown = np.flatnonzero(read(window) == UNKNOWN)
+        known = begin + (int(unknown[0]) if unknown.size else len(window))
+        return known if gate.ends is None else int(np.searchsorted(gate.ends, known, side="right"))
+
+    def _values(self, read: Read, start: int, end: int) -> Ints:
+        """The values of units, all of them known."""
+        gate, begin = self.gate, self.gate.place(start)
+        values = np.asarray(read(gate.sequence[begin : gate.place(end)]), np.int64)
+        if gate.ends is not None:
+            return cluster_losses(gate.claim.metric, values, gate.ends[start:end] - begin)
+        return values if gate.marks is None else values + gate.marks[start:end]
 
     def replay(self, record: GateRecord) -> None:
         """Count what a record's batch log says. Raises ValueError when it says nothing that can be."""

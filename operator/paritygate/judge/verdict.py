@@ -70,7 +70,7 @@ def conclude(
         said = "; ".join(describe(claims[r.claim], r) for r in worst[:3])
         more = f" (and {len(worst) - 3} more gates)" if len(worst) > 3 else ""
         return Verdict(Outcome.FAILED, Reason.HARM_PROVED, f"{said}{more}. Keep the baseline; mend the candidate there")
-    verdict = _without_harm(claims, hard, control)
+    verdict = _without_harm(plan, hard, control)
     if verdict.outcome is not Outcome.PASSED:
         return verdict
     unseen = [check.value for check in Check if check not in {made.name for made in checks}]
@@ -89,7 +89,8 @@ def _warnings(claims: Mapping[str, Claim], records: Sequence[GateRecord]) -> str
     return f"; warning, Soft and worse than allowed: {', '.join(r.name for r in soft[:3])}{more}"
 
 
-def _without_harm(claims: Mapping[str, Claim], hard: Sequence[GateRecord], control: ControlRecord | None) -> Verdict:
+def _without_harm(plan: EvaluationPlan, hard: Sequence[GateRecord], control: ControlRecord | None) -> Verdict:
+    claims = {claim.name: claim for claim in plan.claims}
     timed = any(claims[r.claim].metric is Metric.LATENCY_RATIO for r in hard)
     if timed and control is not None and control.state == "Biased":
         return Verdict(Outcome.ERROR, Reason.BIASED_HARNESS, control.message)
@@ -107,7 +108,8 @@ def _without_harm(claims: Mapping[str, Claim], hard: Sequence[GateRecord], contr
         return Verdict(Outcome.INCONCLUSIVE, Reason.NOISY_NODE, said)
     undecided = [r for r in provable_gates if r.decision is not Decision.PROVED]
     if undecided or missing:
-        parts = [shortfall(claims[r.claim], r) for r in undecided[:3]] + [f"{name}: not measured" for name in missing]
+        parts = [shortfall(plan, claims[r.claim], r) for r in undecided[:3]]
+        parts += [f"{name}: not measured" for name in missing]
         return Verdict(Outcome.INCONCLUSIVE, Reason.ITEMS_EXHAUSTED, "; ".join(parts))
     left_out = [r.name for r in hard if r.decision is Decision.NOT_PROVEN]
     # Named as far as a sentence goes: what comes after it, a warning, must be read too.

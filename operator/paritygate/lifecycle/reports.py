@@ -50,6 +50,10 @@ _EVIDENCE = (
     "worst",
     "repeat",
     "culprits",
+    "judged",
+    "items_in_order",
+    "exploratory",
+    "exploratory_family",
     "layers",
     "environment",
 )

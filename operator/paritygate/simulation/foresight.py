@@ -5,19 +5,12 @@ worked out in long stretches. What is not judged yet still does not exist for th
 known.
 """
 
-import numpy as np
-import numpy.typing as npt
-
 from paritygate.api import Decision, EvaluationPlan
-from paritygate.judge import UNKNOWN, Gate, ItemTally
+from paritygate.judge import Gate, ItemTally
 from paritygate.judge.tally import Read
-
-Ints = npt.NDArray[np.int64]
 
 _LEAST = 512
 """Items that are worked out at once, at least; then half of what was, so that little is worked out in vain."""
-
-_WINDOW = 512
 
 
 class ForeseeingTally(ItemTally):
@@ -25,7 +18,7 @@ class ForeseeingTally(ItemTally):
 
     def __init__(self, gate: Gate, plan: EvaluationPlan, hard: int, values: Read) -> None:
         super().__init__(gate, plan, hard)
-        self._values, self._counted = values, 0
+        self._true, self._counted = values, 0
 
     @property
     def n(self) -> int:
@@ -44,24 +37,17 @@ class ForeseeingTally(ItemTally):
     def count(self, read: Read) -> None:
         """Count on as far as `read` knows the items, in whole batches but for the last of all."""
         known = self._counted
-        while True:
-            window = self.gate.sequence[known : known + _WINDOW]
-            lacking = np.flatnonzero(read(window) == UNKNOWN)
-            known += int(lacking[0]) if lacking.size else len(window)
-            if lacking.size or not len(window):
-                break
-        if known < len(self.gate.sequence):
+        while (further := self._known(read, known)) > known:
+            known = further
+        if known < self.gate.units:
             known -= known % self.batch
         while self._process.n < known:
             self._work_out(max(known, self._process.n + max(_LEAST, self._process.n // 2)))
         self._counted = known
 
     def _work_out(self, end: int) -> None:
-        whole = len(self.gate.sequence) if end >= len(self.gate.sequence) else end - end % self.batch
-        start = self._process.n
-        values = np.asarray(self._values(self.gate.sequence[start:whole]), np.int64)
-        marks = self.gate.marks
-        self._process.take(values if marks is None else values + marks[start:whole])
+        whole = self.gate.units if end >= self.gate.units else end - end % self.batch
+        self._process.take(self._values(self._true, self._process.n, whole))
 
 
 def _by(latched_at: int | None, n: int) -> bool:

@@ -16,10 +16,14 @@ Batches = list[list[list[int]]]
 class BoundedProcess(TwoSided[bounded.BoundedState, bounded.BoundedHarmState]):
     """`E d < margin` for any d in [-1, 1], recorded in whole units and rounded against the candidate."""
 
-    def __init__(self, terms: Terms) -> None:
-        self._terms = terms
-        self._bet: FlipBet = bounded.BOUNDED_1
-        self.batch = self._bet.batch
+    def __init__(self, terms: Terms, bet: FlipBet = bounded.BOUNDED_1, twice: bool = False) -> None:
+        """`twice`: what is recorded was rounded up a second time, as the mean of a cluster is."""
+        self._terms, self._bet = terms, bet
+        self.batch = bet.batch
+        # Above 1 there is no loss: a bar there is never passed, and needs no more room.
+        self._bar, self._rounding = terms.margin, 0.0
+        if twice:
+            self._bar, self._rounding = min(terms.margin + bounded.UNIT, 1 - 1e-9), bounded.UNIT
         self._pass = bounded.BoundedState(pass_threshold(terms.alpha))
         self._harm = bounded.BoundedHarmState(harm_threshold(terms.hard, terms.alpha_fail))
         self._batches: Batches = []
@@ -56,13 +60,17 @@ class BoundedProcess(TwoSided[bounded.BoundedState, bounded.BoundedHarmState]):
         proven = bounded.proven_margin(self._batches, self._bet, self._terms.alpha)
         if self.pass_at is not None and (proven is None or proven > self._terms.margin):
             proven = self._terms.margin
-        return {"interval": bounded.interval(self._batches, self._terms.alpha), "proven_margin": proven}
+        return {"interval": self._interval(), "proven_margin": proven}
 
     def supports(self, record: GateRecord) -> bool:
         """Whether the counts give an interval and a margin no wider than these. It costs a search."""
         return within(record, self.searched())
 
+    def _interval(self) -> tuple[float, float]:
+        low, high = bounded.interval(self._batches, self._terms.alpha)
+        return max(-1.0, low - self._rounding), high
+
     def _count(self, batches: Batches) -> None:
         self._batches += batches
         self._pass = bounded.advance(self._pass, batches, self._terms.margin, self._bet)
-        self._harm = bounded.advance_harm(self._harm, batches, self._terms.margin, self.batch)
+        self._harm = bounded.advance_harm(self._harm, batches, self._bar, self.batch)
