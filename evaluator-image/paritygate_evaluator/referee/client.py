@@ -142,6 +142,21 @@ class Runner:
                     return found
         raise _lost(f"its answer about the calibration set is no list of items: {str(answer.header)[:200]}")
 
+    def repeats(self) -> Ints:
+        """For each item the first item whose inputs are the same, byte for byte: itself, if none before it is like it.
+
+        Raises EvaluatorError PackInvalid as `inputs` does, and when the inputs can't be read.
+        """
+        count = self._items or sum(self.inputs().counts)
+        answer = self._ask({"verb": "repeats"})
+        if "error" in answer.header:
+            raise EvaluatorError(Reason.PACK_INVALID, str(answer.header.get("message"))[:800])
+        match answer.arrays:
+            case (first,) if first.dtype == np.int64 and first.shape == (count,):
+                if (first >= 0).all() and (first <= np.arange(count)).all() and (first[first] == first).all():
+                    return first
+        raise _lost(f"it did not tell which of {count:,} items are alike: {str(answer.header)[:200]}")
+
     def load(self, role: str) -> Description:
         """Load one model. Raises ModelFailedError."""
         header = self._model({"verb": "load", "model": role}, role).header

@@ -4,9 +4,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from paritygate.api import (
+    OF_ITEMS,
     SOFT_ONLY,
     Check,
     CheckRecord,
@@ -21,17 +23,23 @@ from paritygate.api import (
     Reason,
     RepeatRecord,
     SliceSource,
+    Task,
 )
 from paritygate.judge import (
+    LABEL,
     Gate,
+    InOrder,
     Items,
     column_of,
     conclude,
     culprits,
     explained,
+    finite_record,
     hard_gates,
     most_moved,
+    of_these_items,
     plan_digest,
+    suspects,
     underpowered,
 )
 
@@ -46,7 +54,7 @@ from .latency import Latency
 from .layers import departures
 from .loading import load_both
 from .measures import measured, weighed
-from .planning import gates_of, known_items
+from .planning import gates_of, known_items, repeats_in
 from .scoring import scorer_for
 from .slices import check_derivable, derived_columns, of_confidence, of_statistics
 from .surroundings import environment, now
@@ -120,12 +128,16 @@ class Evaluation:
         """Tell what the items can prove; the reason to refuse, if a gate that may not be left out can't be proved."""
         weak = [gate for gate in self._gates if gate.underpowered and gate.hard]
         said = [f"{_shortage(gate)}: {'refused' if gate.refused else 'can only fail the candidate'}" for gate in weak]
-        self._progress("Planned", 0, "; ".join(said) or "every hard gate can be proved with the items there are")
+        repeats = self._known.repeats if self._known else 0
+        told = f"{repeats:,} items have the inputs of another and are no new evidence. " if repeats else ""
+        provable = "every hard gate can be proved with the items there are"
+        self._progress("Planned", 0, (told + ("; ".join(said) or provable))[:1024])
         refused = [gate for gate in weak if gate.refused]
         if not refused:
             return ""
         return (
-            f"{'; '.join(_shortage(gate) for gate in refused[:5])}. Nothing was judged. Add items, widen the margin, "
+            f"{told}{'; '.join(_shortage(gate) for gate in refused[:5])}. Nothing was judged. Add items, widen the "
+            "margin, "
             "set evaluation.inference: LockedSet (a claim about these items only), or underpowered: HarmOnly on the "
             "gate (it can then fail the candidate but is left out of the promise)"
         )
@@ -141,6 +153,9 @@ class Evaluation:
         self._environment |= loaded.environment
         if any(not check.ok for check in self._checks):
             return None
+        refusal = self._without_repeats(runner)
+        if refusal:
+            return Reason.UNDERPOWERED, refusal
         evidence = self._evidence = self._new_evidence(runner, loaded.baseline)
         self._environment["batch"] = str(evidence.tune())
         refusal = self._derive(runner, evidence)
@@ -155,7 +170,8 @@ class Evaluation:
         evidence.prepare()
         while judge_items(items, evidence):
             self._progress("Evaluating", evidence.judged)
-        self._checks += [CheckRecord(name=Check.OUTPUT_SHAPE, ok=True), CheckRecord(name=Check.FINITE, ok=True)]
+        clean = finite_record(self.plan, evidence.judged, len(self._known.judged_order), self._in_order().units)
+        self._checks += [CheckRecord(name=Check.OUTPUT_SHAPE, ok=True), clean]
         self._run_again(evidence, order)
         if self.cache:
             self._environment["baselineAnswersFromCache"] = str(evidence.cached)
@@ -185,6 +201,18 @@ class Evaluation:
             f"{len(found):,} items of the packs are in the candidate's calibration set too, such as {named}: what it "
             "was tuned on can't judge it. Calibrate on other data, or take these items out of the pack"
         )
+
+    def _without_repeats(self, runner: Runner) -> str:
+        """Leave items out that repeat another's inputs, and plan with what remains; the reason to refuse."""
+        assert self._known is not None
+        if all(claim.metric not in OF_ITEMS or of_these_items(self.plan, claim) for claim in self.plan.claims):
+            return ""
+        repeated = repeats_in(self._known, runner.repeats())
+        if not repeated.any():
+            return ""
+        self._known = replace(self._known, repeated=repeated)
+        self._take_gates()
+        return self._plan_power()
 
     def _new_evidence(self, runner: Runner, baseline: Description) -> Evidence:
         columns = {gate.column for gate in self._gates if gate.power is not None}
@@ -228,7 +256,7 @@ class Evaluation:
     def _take_gates(self) -> None:
         assert self._known is not None
         self._gates = gates_of(self.plan, self._known)
-        self._items = ItemGates.of(self.plan, self._gates)
+        self._items = ItemGates.of(self.plan, self._gates, self._known.judged_order)
 
     def _run_again(self, evidence: Evidence, order: Ints) -> None:
         """The A/A run: a candidate that answers the same item in two ways can't be judged by asking once."""
@@ -274,6 +302,27 @@ class Evaluation:
             *(GateRecord(name=name, claim=name, decision=Decision.OPEN) for name in sorted(unknown)),
         )
 
+    def _in_order(self) -> InOrder:
+        assert self._known is not None
+        assert self._evidence is not None
+        return InOrder.of(self._gates, self._known, self._evidence.plain.revealed)
+
+    def _beside(self) -> dict[str, Any]:
+        """How far it went, and the slices that are worth a look."""
+        if self._evidence is None or self._known is None:
+            return {}
+        seen, columns = self._in_order(), dict(self._known.columns)
+        if self.plan.packs[0].task is Task.CLASSIFICATION:
+            columns[LABEL] = self.labels.labels
+        named, family = suspects(self.plan, self._gates, columns, seen, self._evidence.plain.outcomes[seen.items])
+        judged = sum(int(view.revealed.sum()) for _, view in self._evidence.views())
+        return {
+            "judged": judged,
+            "items_in_order": seen.units,
+            "exploratory": named,
+            "exploratory_family": family,
+        }
+
     def _culprits(self) -> tuple[Culprit, ...]:
         return culprits(self.plan, self._items.tallies, hard_gates(self._gates)) if self._items else ()
 
@@ -290,12 +339,14 @@ class Evaluation:
             checks=tuple(self._checks),
             control=self._latency.control if self._latency else None,
             items=self._evidence.judged if self._evidence else 0,
+            repeated_items=self._known.repeats if self._known else 0,
             harmful_flips=harmful,
             beneficial_flips=beneficial,
             neutral_flips=neutral,
             worst=self._evidence.worst() if self._evidence else (),
             repeat=self._repeat,
             culprits=self._culprits(),
+            **self._beside(),
             layers=self._layers,
             latency_blocks=blocks,
             control_blocks=control_blocks,

@@ -117,28 +117,30 @@ class Labels:
     """The slice columns of the packs, and `pack`: the name of the pack that an item is from."""
     counts: tuple[int, ...]
     """Items of each pack."""
+    clusters: tuple[Column | None, ...] = ()
+    """For each pack the cluster of each of its items; None, or nothing at all, where items belong to none."""
 
     def __len__(self) -> int:
         return len(self.ids)
 
 
-def read_labels(folder: Path, pack: str, slices: Sequence[str]) -> Labels:
+def read_labels(folder: Path, pack: str, slices: Sequence[str], cluster: str | None = None) -> Labels:
     """The labels of one pack: the one file in its folder. Raises EvaluatorError PackInvalid."""
     files = sorted(p for p in folder.rglob("*") if p.is_file()) if folder.is_dir() else []
     if len(files) != 1:
         raise _invalid(pack, f"the labels of a pack are one file, .csv or .parquet; there are {len(files)}")
-    return read_label_file(files[0], pack, slices)
+    return read_label_file(files[0], pack, slices, cluster)
 
 
-def read_label_file(file: Path, pack: str, slices: Sequence[str]) -> Labels:
-    """The labels in a file. `slices` are the slice columns that the pack declares.
+def read_label_file(file: Path, pack: str, slices: Sequence[str], cluster: str | None = None) -> Labels:
+    """The labels in a file. `slices` are the slice columns that the pack declares, `cluster` is its cluster column.
 
     Raises EvaluatorError PackInvalid naming file, row and column: rows count from 1, the header of a CSV is row 1.
     """
     where = f"{pack}: {file.name}"
     if PACK in slices:
         raise _invalid(pack, f"{PACK!r} is no slice column to declare: every item has it, it names the item's pack")
-    wanted = (ID, LABEL, *slices)
+    wanted = (ID, LABEL, *dict.fromkeys([*slices, *([cluster] if cluster else [])]))
     if file.suffix == ".csv":
         rows = _csv_rows(file, where, wanted)
     elif file.suffix in (".parquet", ".pq"):
@@ -147,7 +149,19 @@ def read_label_file(file: Path, pack: str, slices: Sequence[str]) -> Labels:
         raise _invalid(pack, f"{file.name}: labels are .csv or .parquet, this ends in {file.suffix or 'nothing'!r}")
     ids, cells = _checked(where, wanted[1:], rows)
     cells[PACK] = Column((pack,), np.zeros(len(ids), np.int32))
-    return Labels(ids, cells.pop(LABEL), cells, (len(ids),))
+    together = _told_apart(where, cluster, cells[cluster]) if cluster else None
+    if cluster not in slices:
+        cells.pop(cluster or "", None)
+    return Labels(ids, cells.pop(LABEL), cells, (len(ids),), (together,))
+
+
+def _told_apart(where: str, cluster: str, column: Column) -> Column:
+    """The clusters of a pack, more than one."""
+    if len(column.values) == 1:
+        said = f"spec.cluster: column {cluster!r} holds {column.values[0]!r} for all {len(column):,} items, and one "
+        said += "cluster is one piece of evidence; name a column that tells documents, patients or users apart, or "
+        raise _invalid(where, f"{said}leave spec.cluster out if no items belong together")
+    return column
 
 
 def together(packs: Sequence[tuple[str, Labels]]) -> Labels:
@@ -160,6 +174,7 @@ def together(packs: Sequence[tuple[str, Labels]]) -> Labels:
         labels=_joined([labels.labels for _, labels in packs]),
         columns={c: _joined([labels.columns[c] for _, labels in packs]) for c in common},
         counts=tuple(len(labels) for _, labels in packs),
+        clusters=tuple(column for _, labels in packs for column in labels.clusters or (None,)),
     )
 
 
@@ -279,7 +294,7 @@ def _places(where: str, header: Sequence[str], wanted: Sequence[str]) -> list[in
         if header.count(column) != 1:
             said = "is missing" if column not in header else "is there twice"
             known = ", ".join(header) or "none"
-            what = "" if column in (ID, LABEL) else " (a slice column of the pack)"
+            what = "" if column in (ID, LABEL) else " (a column that the pack names in spec.slices or spec.cluster)"
             raise _invalid(where, f"column {column!r}{what} {said}; the file has: {known[:300]}")
     return [header.index(column) for column in wanted]
 

@@ -4,11 +4,13 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 from paritygate.api import Claim, EvaluationPlan, PlannedPack, Reason
 from paritygate.judge import MOST_ITEMS, Gate, Items, PlanError, declared_sizes, expand, order_seed
 from paritygate.stats.order import item_order
 
 from ..ending import EvaluatorError
+from .client import Ints
 from .labels import Column, Labels
 from .scoring import class_members, corpus_of
 from .slices import derived_columns, joined
@@ -32,7 +34,47 @@ def known_items(plan: EvaluationPlan, labels: Labels) -> Items:
         judged = np.ones(size, np.bool_)
         judged[corpus] = False
     members = class_members(packs[0].task, labels)
-    return Items(labels.ids, columns, members, judged, item_order(order_seed(plan), labels.ids))
+    order = item_order(order_seed(plan), labels.ids)
+    return Items(labels.ids, columns, members, judged, order, cluster_places(plan, labels))
+
+
+def cluster_places(plan: EvaluationPlan, labels: Labels) -> Ints | None:
+    """The place of each item's cluster in the plan's order of clusters; None where no pack has any.
+
+    An item of a pack without clusters is its own, and keeps its own name in the draw. A cluster's is told apart from
+    any item's by a character that none holds.
+    """
+    if not any(column is not None for column in labels.clusters):
+        return None
+    names: list[str] = []
+    numbers, start = [], 0
+    for pack, count, column in zip(plan.packs, labels.counts, labels.clusters, strict=True):
+        codes = np.arange(count, dtype=np.int64) if column is None else column.codes.astype(np.int64)
+        numbers.append(codes + len(names))
+        if column is None:
+            names += [labels.ids[k] for k in range(start, start + count)]
+        else:
+            names += [f"{pack.name}\n{value}" for value in column.values]
+        start += count
+    places = np.empty(len(names), np.int64)
+    places[item_order(order_seed(plan), names)] = np.arange(len(names))
+    found: Ints = places[np.concatenate(numbers)]
+    return found
+
+
+def repeats_in(items: Items, first: Ints) -> npt.NDArray[np.bool_]:
+    """Items that repeat the content of a judged item before them in the plan's order.
+
+    `first` (items,): for each the first item of the packs with the same content. An item that is not judged, as of a
+    corpus, is nobody's repetition.
+    """
+    assert items.order is not None
+    order = items.order if items.judged is None else items.order[items.judged[items.order]]
+    repeated = np.zeros(len(first), np.bool_)
+    repeated[order] = True
+    _, earliest = np.unique(first[order], return_index=True)
+    repeated[order[earliest]] = False
+    return repeated
 
 
 def gates_of(plan: EvaluationPlan, items: Items) -> tuple[Gate, ...]:

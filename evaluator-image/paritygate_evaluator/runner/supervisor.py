@@ -15,7 +15,7 @@ import numpy.typing as npt
 from ..wire import Array, Frame, WireError, receive, send
 from .item_statistics import item_statistics
 from .model_process import GO, NANOSECONDS, STOP, run_forked
-from .overlap import overlapping
+from .overlap import first_alike, overlapping
 from .rows import InputsError, Rows
 from .runtime import Options, RunFailedError
 
@@ -141,6 +141,8 @@ class Supervisor:
                 return {}, item_statistics(self.items)
             case {"verb": "overlap"} if not self.inputs_error:
                 return self._overlap()
+            case {"verb": "repeats"} if not self.inputs_error:
+                return {}, [first_alike(self.items)]
             case {"verb": "batch"}:
                 return self._batch(), ()
             case {"verb": "latency", "second": str(second)} if second in self._turns and "baseline" in self._turns:

@@ -98,7 +98,13 @@ def _beside(plan: EvaluationPlan, result: EvaluationResult) -> list[str]:
 def _items(result: EvaluationResult) -> list[str]:
     if not result.items:
         return []
-    lines = [
+    lines = []
+    if result.repeated_items:
+        lines.append(
+            f"{result.repeated_items:,} items have the inputs of another, byte for byte: no new evidence, left out of "
+            "all gates but those about these very items"
+        )
+    lines += [
         f"{result.items:,} items judged: {result.harmful_flips:,} newly wrong, {result.beneficial_flips:,} newly "
         f"right, {result.neutral_flips:,} wrong in another way"
     ]

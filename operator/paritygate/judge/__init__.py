@@ -16,6 +16,7 @@ from .plan import build_plan, order_seed, plan_digest
 from .recheck import recompute
 from .strict import strict_json
 from .tally import ItemTally, hard_gates
+from .units import of_these_items
 from .verdict import Verdict, conclude, failed_already, most_moved
 from .wording import describe, underpowered
 
@@ -34,8 +35,8 @@ __all__ = [
     "ControlTally",
     "Figure",
     "Gate",
-    "ItemTally",
     "InOrder",
+    "ItemTally",
     "Items",
     "Kind",
     "LatencyTally",
@@ -62,6 +63,7 @@ __all__ = [
     "first_broken",
     "hard_gates",
     "most_moved",
+    "of_these_items",
     "order_seed",
     "plan_digest",
     "plan_power",

@@ -44,6 +44,7 @@ _EVIDENCE = (
     "checks",
     "control",
     "items",
+    "repeated_items",
     "harmful_flips",
     "beneficial_flips",
     "neutral_flips",
