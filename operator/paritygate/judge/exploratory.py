@@ -18,7 +18,7 @@ from paritygate.stats.harm import log_harm
 from paritygate.stats.multiple import adjusted_exploratory
 
 from .columns import LOST, WON, Kind, column_of
-from .gates import Coded, Gate, Items
+from .gates import Gate, Items, coded
 
 MOST = 64
 MOST_VALUES = 1000
@@ -53,9 +53,9 @@ class InOrder:
         """Items, or clusters of them."""
         return len(self.items) if self.clusters is None else len(np.unique(self.clusters))
 
-    def counts(self, column: Coded, outcomes: npt.NDArray[np.integer]) -> Ints:
-        """[n, n10, n01] of each value of a column (values, 3), by the `outcomes` of the items."""
-        codes, values = column.codes[self.items], len(column.values)
+    def counts(self, codes: Ints, values: int, outcomes: npt.NDArray[np.integer]) -> Ints:
+        """[n, n10, n01] of each of the values (values, 3): `codes` of all items, `outcomes` of these."""
+        codes = codes[self.items]
         if self.clusters is not None:
             _, first = np.unique(self.clusters * values + codes, return_index=True)
             codes, outcomes = codes[first], outcomes[first]
@@ -81,7 +81,7 @@ def guards(claim: Claim, place: Slice | None) -> bool:
 def suspects(
     plan: EvaluationPlan,
     gates: Collection[Gate],
-    columns: Mapping[str, Coded],
+    columns: Mapping[str, Sequence[str]],
     seen: InOrder,
     outcomes: npt.NDArray[np.integer],
 ) -> tuple[tuple[Suspect, ...], int]:
@@ -96,8 +96,9 @@ def suspects(
     places: list[Place] = []
     counts: list[list[int]] = []
     for name, column in columns.items():
-        if 1 < len(column.values) <= MOST_VALUES:
-            for value, row in zip(column.values, seen.counts(column, outcomes).tolist(), strict=True):
+        values, codes = coded(column)
+        if 1 < len(values) <= MOST_VALUES:
+            for value, row in zip(values, seen.counts(codes, len(values), outcomes).tolist(), strict=True):
                 if (name, value) not in guarded:
                     places.append((name, value))
                     counts.append(row)

@@ -52,8 +52,13 @@ def check_suspects(plan: EvaluationPlan, result: EvaluationResult) -> None:
     if wrong := [s for s in listed if (s.column, s.value) in guarded]:
         raise ResultRefused(f"{wrong[0].column}={wrong[0].value} has a hard gate, and is named as a slice without one")
     for suspect in listed:
-        if not 0 <= suspect.n10 + suspect.n01 <= suspect.n <= result.items_in_order or min(suspect.n10, suspect.n01) < 0:
-            raise ResultRefused(f"{suspect.column}={suspect.value}: its counts don't fit {result.items_in_order:,} items")
+        if (
+            not 0 <= suspect.n10 + suspect.n01 <= suspect.n <= result.items_in_order
+            or min(suspect.n10, suspect.n01) < 0
+        ):
+            raise ResultRefused(
+                f"{suspect.column}={suspect.value}: its counts don't fit {result.items_in_order:,} items"
+            )
         if suspect.n10 > result.harmful_flips or suspect.n01 > result.beneficial_flips:
             raise ResultRefused(f"{suspect.column}={suspect.value}: more flips than in the whole evaluation")
     declared = sum(

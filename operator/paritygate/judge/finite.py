@@ -17,6 +17,4 @@ def finite_record(plan: EvaluationPlan, items: int, of_items: int, in_order: int
     if in_order:
         by = "" if in_order == items else f" (by the {in_order:,} drawn in order)"
         said += f": with {100 * (1 - alpha):.4g} % confidence fewer than {100 * below:.2g} % give one{by}"
-    return CheckRecord(
-        name=Check.FINITE, ok=True, message=said, items=items, of_items=of_items, share_below=below
-    )
+    return CheckRecord(name=Check.FINITE, ok=True, message=said, items=items, of_items=of_items, share_below=below)

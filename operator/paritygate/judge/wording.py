@@ -62,8 +62,8 @@ def underpowered(record_name: str, claim: Claim, power: Power) -> str:
     points, capped = TRAITS[claim.metric].evidence in SHARES, power.within is not None
     if capped and TRAITS[claim.metric].evidence is Evidence.REGRESSIONS:
         return (
-            f"{record_name}: each of {power.have:,} must-pass items is run, evaluation.maxItems allows {power.within:,}: "
-            "raise it"
+            f"{record_name}: each of {power.have:,} must-pass items is run, and evaluation.maxItems allows "
+            f"{power.within:,}: raise it"
         )
     margin = _value(float(claim.margin or 0), points)
     wider = f", or a margin of {_value(power.smallest_margin, points)}" if power.smallest_margin else ""

@@ -38,7 +38,7 @@ class _Answers:
     def __init__(self, setting: Setting, draw: Callable[[Column], npt.NDArray[np.int32]]) -> None:
         self._draw = draw
         self._values: dict[Column, npt.NDArray[np.int32]] = {}
-        size, names = len(setting.items.ids), {column.perturbation for column in setting.columns}
+        size, names = len(setting.items.ids), {"", *(column.perturbation for column in setting.columns)}
         self.views = {name: _View(np.zeros(size, np.bool_)) for name in names}
 
     def view(self, name: str) -> _View:
@@ -65,7 +65,7 @@ def evaluate(setting: Setting, candidate: Candidate, seed: tuple[int, ...]) -> E
     plan = setting.judged
     hard = hard_gates(setting.gates)
     tallies = [ForeseeingTally(g, plan, hard, partial(answers.true, g.column)) for g in setting.counted]
-    gates = ItemGates(plan, tallies)
+    gates = ItemGates(plan, tallies, order=setting.items.judged_order)
     while step := gates.next(answers, STEP):
         for name, indices in step.items():
             answers.view(name).revealed[indices] = True

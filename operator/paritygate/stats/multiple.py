@@ -22,18 +22,23 @@ def adjusted_harm(sup_log_e: npt.ArrayLike) -> Floats:
     return adjusted
 
 
-def adjusted_exploratory(log_e: npt.ArrayLike) -> Floats:
-    """e-BH-adjusted values (G,) from the log harm wealth (G,) of exploratory slices, all AT ONE common time.
+def adjusted_exploratory(log_e: npt.ArrayLike, family: int | None = None) -> Floats:
+    """e-BH-adjusted values (k,) from the log harm wealth (k,) of exploratory slices, all AT ONE common time.
 
     Name every slice whose value is at most q: of those named, a share of at most q is harmless in expectation (FDR),
-    whatever their dependence: value (k) is the least G/(j e_(j)) over j >= k of the e-values in falling order (Wang &
-    Ramdas 2022, JRSS-B 84). NOT for running maxima, nor for wealth taken at each slice's own time: there the FDR is not
-    controlled. Raises ValueError for NaN.
+    whatever their dependence: value (i) is the least G/(j e_(j)) over j >= i of the e-values in falling order (Wang &
+    Ramdas 2022, JRSS-B 84). `family` is G, the slices that were looked at; default: these. Of a larger family the k
+    largest may be given alone: what is named is self-consistent (their Prop. 2), so the FDR holds, and if all that
+    e-BH names are among the k the values are the same. NOT for running maxima, nor for wealth taken at each slice's
+    own time: there the FDR is not controlled. Raises ValueError for NaN, or a family smaller than k.
     """
     logs = _log_e(log_e)
+    size = logs.size if family is None else family
+    if size < logs.size:
+        raise ValueError(f"{logs.size} slices are more than the {size} that were looked at")
     order = np.argsort(-logs, kind="stable")
     adjusted = np.empty_like(logs)
-    least = np.log(logs.size / np.arange(1, logs.size + 1)) - logs[order]
+    least = np.log(size / np.arange(1, logs.size + 1)) - logs[order]
     adjusted[order] = np.exp(np.minimum(0, np.minimum.accumulate(least[::-1])[::-1]))
     return adjusted
 

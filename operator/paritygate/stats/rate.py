@@ -59,6 +59,19 @@ def advance(state: RateState, batches: npt.ArrayLike, limit: float, bet: RateBet
     return replace(moved, hits=state.hits + int(counts[:, 0].sum()))
 
 
+def share_without_a_hit(items: int, alpha: float) -> float:
+    """Below which share, at confidence 1 - alpha, an event lies that `items` items showed not once: 1 - alpha^(1/n).
+
+    Exact (Clopper & Pearson 1934, Biometrika 26, no success), and valid whenever one stops: for the share p the wealth
+    (1 - p)^-n is a martingale until the first event. 1.0 for no items. Raises ValueError for a negative number of
+    items or an alpha outside (0, 1).
+    """
+    check_fraction("alpha", alpha)
+    if items < 0:
+        raise ValueError(f"items can't be {items}")
+    return float(-np.expm1(np.log(alpha) / items)) if items else 1.0
+
+
 def _gains(counts: Ints, limit: float, bet: RateBet, state: RateState | None) -> Floats:
     check_fraction("limit", limit)
     items, total = (state.items, state.hits) if state else (0, 0)
