@@ -1,4 +1,4 @@
-"""The three images of the demo, named by what is in them, so that a changed source is a changed Deployment."""
+"""The images of the demo, named by what is in them, so that a changed source is a changed Deployment."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,8 @@ class Images:
 
     operator: str
     evaluator: str
+    torch: str
+    """The evaluator with torch: 1.6 GB, so no node holds it before `load_torch`."""
     serving: str
 
 
@@ -27,6 +29,7 @@ def load_images(cluster: Cluster) -> Images:
     images = Images(
         operator=f"localhost/paritygate-operator:{ours}",
         evaluator=f"localhost/paritygate-evaluator:{ours}",
+        torch=f"localhost/paritygate-evaluator-torch:{ours}",
         # dev.local is in Knative's list of registries whose tags it leaves alone.
         serving=f"dev.local/paritygate-demo-serving:{digest([SERVER])}",
     )
@@ -44,3 +47,10 @@ def load_images(cluster: Cluster) -> Images:
     with step("load images"):
         cluster.load(*archives)
     return images
+
+
+def load_torch(cluster: Cluster, images: Images) -> None:
+    """Build the evaluator with torch if it is not cached, and load it where evaluators of the pool cpu run."""
+    archive = python_image(images.torch, ["evaluator", "stores", "torch"], ["/usr/bin/python3"])
+    with step("load the evaluator with torch"):
+        cluster.load(archive, pool="cpu")

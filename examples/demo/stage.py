@@ -123,6 +123,7 @@ def install(cluster: Cluster, images: Images) -> None:
         "image.tag": tag,
         "image.pullPolicy": "Never",
         "evaluator.image": images.evaluator,
+        "evaluator.images.torch": images.torch,
         "evaluator.pullPolicy": "Never",
     }
     values = [f"--set-string={key}={value}" for key, value in sets.items()]

@@ -50,12 +50,12 @@ def test_the_pod_is_what_restricted_pod_security_admits(render: Render) -> None:
 
 
 def test_the_environment_is_understood_by_the_operator(render: Render) -> None:
-    objects = render("watchNamespaces={a,b}", "operator.resync=5m", "evaluator.image=e@sha256:1")
+    objects = render("watchNamespaces={a,b}", "operator.resync=5m", "evaluator.image=e@sha256:1", "evaluator.images.torch=t")
     env = {e["name"]: e.get("value", "system") for e in container(objects)["env"]}  # type: ignore[attr-defined]
     assert {name.removeprefix(PREFIX).lower() for name in env} <= set(OperatorSettings.model_fields)
     settings = parse([], env)
     assert settings.watch_namespaces == ("a", "b")
-    assert settings.evaluator_image == "e@sha256:1"
+    assert (settings.evaluator_image, settings.torch_evaluator_image) == ("e@sha256:1", "t")
     assert settings.resync.total_seconds() == 300
     assert settings.lease == NAME
 
@@ -102,6 +102,7 @@ REFUSED = [
     "operator.resync=10",
     "image.digest=latest",
     "evaluator.pullPolicy=Sometimes",
+    "evaluator.images.jax=j",
     "watchNamespaces={A}",
     "operator.wrokers=4",
     "secrets=true",

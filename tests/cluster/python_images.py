@@ -2,8 +2,10 @@
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from tests.cluster import torch_layer
 from tests.cluster.archive import Entry, Runs, tree, write_image, write_layer
 from tests.cluster.places import cache, digest, locked
 from tests.cluster.progress import step
@@ -37,12 +39,16 @@ def python_image(
     """The archive of an image called ``name`` (repository:tag), made once for the same content.
 
     ``wheel_extras``: install ParityGate's wheel, built from this checkout, with these extras at their locked versions;
-    None = no wheel. ``packages``: further packages by name, at their locked versions where the lock has them.
+    None = no wheel. The extra torch is a layer of its own, and for CPUs only. ``packages``: further packages by name,
+    at their locked versions where the lock has them.
     ``extra_files``: files or folders of this machine by their absolute path in the image. Console scripts lie in
     /usr/local/bin, the interpreter is /usr/bin/python3. The container runs as ``user`` and needs to write nothing.
     """
     ground = base()
-    layers = [ground.layer, _locked_layer(ground, wheel_extras, packages)]
+    small = wheel_extras and [extra for extra in wheel_extras if extra != "torch"]
+    layers = [ground.layer, _locked_layer(ground, small, packages)]
+    if wheel_extras and small and small != list(wheel_extras):
+        layers.append(_torch_layer(ground, small))
     if wheel_extras is not None:
         layers.append(_wheel_layer(ground))
     if extra_files:
@@ -69,6 +75,25 @@ def _locked_layer(ground: Base, extras: Sequence[str] | None, packages: Sequence
 
     title = ", ".join([*(f"extra {extra}" for extra in extras or ()), *packages]) or "no extras"
     return _installed_layer(ground, f"locked packages ({title})", [complete, constraints, *packages], fill)
+
+
+def _torch_layer(ground: Base, beside: Sequence[str]) -> Path:
+    """torch and what it needs that is not there beside it."""
+    there = locked_requirements(beside).splitlines()
+    lines = [line for line in locked_requirements(["torch"]).splitlines() if line not in there]
+
+    def write(target: Path) -> None:
+        folder = target.with_suffix(".folder")
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        with step("image layer: torch without CUDA"):
+            elsewhere = torch_layer.fill(folder, lines)
+            ground.compile(folder, _PACKAGES)
+            moved = [replace(entry, path=f"{_PACKAGES}/{entry.path}") for entry in elsewhere]
+            write_layer([*moved, *tree(folder, _PACKAGES)], target)
+        shutil.rmtree(folder)
+
+    return _layer(digest([_RECIPE, torch_layer.RECIPE, ground.key, *lines]), write)
 
 
 def _wheel_layer(ground: Base) -> Path:

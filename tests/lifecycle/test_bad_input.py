@@ -20,6 +20,12 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
         "law (required by the policy)",
     ),
     "pool-of-others": ({"pool": builders.pool(allowedNamespaces=["prod"])}, "NamespaceNotAllowed", "namespace risk"),
+    "no-image-with-torch": (
+        {"pool": builders.pool(runtime={"name": "torch"})},
+        "RuntimeNotAvailable",
+        "AcceleratorPool cpu runs torch, and the operator was given no evaluator image that holds it: set "
+        "evaluator.images.torch in the chart's values",
+    ),
     "relative-pack": (
         {"packs": {"core": builders.pack(inputs={"uri": "inputs.npz", "digest": builders.SHA["inputs"]})}},
         "InvalidSpec",

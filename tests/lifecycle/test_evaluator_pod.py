@@ -1,6 +1,7 @@
 """The evaluator's Job: hardened, pinned to its pool, and who sees what."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -173,16 +174,23 @@ def test_the_pool_says_where_it_runs_and_with_what() -> None:
         assert "example.com/t4" not in _containers(pod)[name]["resources"]["limits"]
 
 
+TORCH = {"runtime": {"name": "torch"}}
+OWN = "r.example/e@sha256:" + "0" * 64
+
+
 @pytest.mark.parametrize(
-    ("policy", "image"),
+    ("world", "image"),
     [
-        (builders.policy(), SETTINGS.evaluator_image),
-        (builders.policy(evaluatorImage="r.example/e@sha256:" + "0" * 64), "r.example/e@sha256:" + "0" * 64),
+        ({}, SETTINGS.evaluator_image),
+        ({"policy": builders.policy(evaluatorImage=OWN)}, OWN),
+        ({"pool": builders.pool(**TORCH), "settings": replace(SETTINGS, torch_evaluator_image="t")}, "t"),
+        ({"settings": replace(SETTINGS, torch_evaluator_image="t")}, SETTINGS.evaluator_image),
+        ({"pool": builders.pool(**TORCH), "policy": builders.policy(evaluatorImage=OWN)}, OWN),
     ],
-    ids=["the-operators", "the-policys"],
+    ids=["the-operators", "the-policys", "the-operators-for-torch", "not-for-torch", "the-policys-for-torch"],
 )
-def test_one_image_for_all_three(policy: Any, image: str) -> None:
-    containers = _containers(_pod(policy=policy))
+def test_one_image_for_all_three(world: dict[str, Any], image: str) -> None:
+    containers = _containers(_pod(**world))
     assert {container["image"] for container in containers.values()} == {image}
     assert [c["command"] for c in containers.values()] == [
         ["python3", "-m", f"paritygate_evaluator.{name}"] for name in ("fetch", "runner", "referee")

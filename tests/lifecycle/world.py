@@ -53,6 +53,7 @@ class World:
     packs: dict[str, ScenarioPack] = field(default_factory=lambda: {"core": builders.pack()})
     kserve: KServe | None = field(default_factory=settled)
     now: datetime = NOON
+    settings: Settings = SETTINGS
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
     pods: dict[str, dict[str, Any]] = field(default_factory=dict)
     logs: dict[str, RefereeLog] = field(default_factory=dict)
@@ -79,7 +80,7 @@ class World:
         )
         return Observed(
             now=self.now,
-            settings=SETTINGS,
+            settings=self.settings,
             validation=self.validation,
             policy=self.policy,
             pool=self.pool,

@@ -63,7 +63,7 @@ def evaluator_job(
         "uid": metadata.uid,
         "controller": True,
     }
-    pod = _pod(plan, attempt, pool, policy.spec.evaluator_image or settings.evaluator_image, settings)
+    pod = _pod(plan, attempt, pool, plan.environment["image"], settings)
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",

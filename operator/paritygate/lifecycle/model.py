@@ -33,6 +33,8 @@ class Settings:
     """What the installation decides."""
 
     evaluator_image: str
+    torch_evaluator_image: str = ""
+    """For pools whose runtime is torch, which is large; empty: the operator was given none."""
     image_pull_policy: str = "IfNotPresent"
     retry_delay: timedelta = timedelta(seconds=10)
     log_patience: timedelta = timedelta(seconds=60)

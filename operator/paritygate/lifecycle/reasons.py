@@ -11,6 +11,7 @@ class Reason(Documented):
     POLICY_NOT_FOUND = "PolicyNotFound", "The ValidationPolicy does not exist. Goes on by itself when it appears."
     POOL_NOT_FOUND = "PoolNotFound", "The AcceleratorPool does not exist. Goes on by itself when it appears."
     PACK_NOT_FOUND = "PackNotFound", "A ScenarioPack does not exist in the namespace. Goes on when it appears."
+    RUNTIME_NOT_AVAILABLE = "RuntimeNotAvailable", "The operator has no evaluator image with the pool's runtime."
     NAMESPACE_NOT_ALLOWED = "NamespaceNotAllowed", "The pool does not allow evaluators of this namespace."
     INVALID_SPEC = "InvalidSpec", "The spec fits the schema but contradicts itself, the policy or the packs."
     WAITING_FOR_TARGET = "WaitingForTarget", "Another validation of the same target goes first."

@@ -54,7 +54,7 @@ def _planned(observed: Observed, policy: ValidationPolicy, pool: AcceleratorPool
     environment = {
         "pool": pool.metadata.name,
         "nodeSelector": ",".join(f"{key}={value}" for key, value in sorted(pool.spec.node_selector.items())),
-        "image": policy.spec.evaluator_image or observed.settings.evaluator_image,
+        "image": _image(observed),
     }
     plan = build_plan(
         baseline=baseline,
@@ -113,6 +113,27 @@ def _pool(observed: Observed) -> Problem | None:
         Reason.POOL_NOT_FOUND,
         f"spec.pool: AcceleratorPool {name} does not exist: create it or name another; the validation goes on by "
         "itself when it appears",
+    )
+
+
+def _image(observed: Observed) -> str:
+    """Of the evaluator that the policy names, or that the operator has for the pool's runtime; empty: none."""
+    policy, pool, settings = observed.policy, observed.pool, observed.settings
+    if policy is not None and policy.spec.evaluator_image:
+        return policy.spec.evaluator_image
+    torch = pool is not None and pool.spec.runtime.name == "torch"
+    return settings.torch_evaluator_image if torch else settings.evaluator_image
+
+
+def _runtime(observed: Observed) -> Problem | None:
+    if _image(observed) or observed.pool is None:
+        return None
+    pool = observed.pool
+    return Problem(
+        Reason.RUNTIME_NOT_AVAILABLE,
+        f"spec.pool: AcceleratorPool {pool.metadata.name} runs {pool.spec.runtime.name}, and the operator was given no "
+        f"evaluator image that holds it: set evaluator.images.{pool.spec.runtime.name} in the chart's values, name one "
+        "in the policy's evaluatorImage, or name another pool",
     )
 
 
@@ -177,6 +198,7 @@ def _unreachable(where: str, uri: str) -> Problem | None:
 _CHECKS: tuple[Callable[[Observed], Problem | None], ...] = (
     _policy,  # who says what has to be proved
     _pool,  # where it will serve
+    _runtime,  # by what
     _namespace,  # who may use the pool
     _packs,  # on what it is judged
     _data,  # named by content

@@ -134,6 +134,7 @@ class Operator:
         executor = Executor(client, store, logs, EventRecorder(client, settings.identity, _now))
         rules = Settings(
             evaluator_image=settings.evaluator_image,
+            torch_evaluator_image=settings.torch_evaluator_image,
             image_pull_policy=settings.image_pull_policy,
             retry_delay=settings.retry_delay,
             log_patience=settings.log_patience,

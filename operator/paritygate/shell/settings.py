@@ -45,6 +45,7 @@ class OperatorSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     evaluator_image: str = Field(min_length=1, description="image of the evaluator, best by digest; required")
+    torch_evaluator_image: str = Field("", description="image of the evaluator for pools whose runtime is torch")
     image_pull_policy: Literal["IfNotPresent", "Always", "Never"] = Field("IfNotPresent", description="of evaluators")
     kubeconfig: str | None = Field(None, description="default: $KUBECONFIG, else the pod's service account")
     namespace: str = Field(default_factory=_own_namespace, description="where the Lease lies; default: the pod's own")
@@ -90,7 +91,7 @@ def parse(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> O
 
 def _help(option: FieldInfo) -> str:
     default = option.default
-    if option.is_required() or default in (None, ()) or option.default_factory is not None:
+    if option.is_required() or default in (None, (), "") or option.default_factory is not None:
         return str(option.description)
     text = f"{default.total_seconds():g}s" if isinstance(default, timedelta) else default
     return f"{option.description} (default {text})"
