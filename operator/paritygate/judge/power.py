@@ -84,10 +84,17 @@ def _planned(
     return None
 
 
+@lru_cache(maxsize=256)
+def _needed(alpha: float, margin: float, flips: float) -> int:
+    """However many there are: each of a thousand classes has another number of items."""
+    bet = FlipBet(v0=flips)
+    return planning.items_needed(alpha=alpha, margin=margin, flip_rate=flips, power=TARGET_POWER, bet=bet)
+
+
 @lru_cache(maxsize=4096)
 def _flips(have: int, alpha: float, margin: float, flips: float, with_margin: bool) -> Power:
     bet = FlipBet(v0=flips)
-    needed = planning.items_needed(alpha=alpha, margin=margin, flip_rate=flips, power=TARGET_POWER, bet=bet)
+    needed = _needed(alpha, margin, flips)
     least = min(have, PLENTY * needed)
     power = planning.planned_power(least, alpha=alpha, margin=margin, flip_rate=flips, bet=bet)
     smallest = None

@@ -92,7 +92,7 @@ class ItemGates:
     def count(self, answers: Answers) -> None:
         """Let every open gate count on."""
         for tally in self.tallies:
-            if self._open(tally):
+            if tally.ready(answers.view(tally.gate.claim.perturbation or "").revealed) and self._open(tally):
                 tally.count(partial(answers.read, tally.gate.column))
 
     def _left(self, answers: Answers) -> int | None:
@@ -119,7 +119,7 @@ class ItemGates:
         return _rank(tally)
 
     def _open(self, tally: ItemTally) -> bool:
-        return _open(tally) and tally.gate.column.perturbation not in self.stopped
+        return _open(tally) and (tally.gate.claim.perturbation or "") not in self.stopped
 
 
 def distinct(indices: Ints) -> Ints:

@@ -65,6 +65,11 @@ class ItemTally:
         """The next items of this gate's order that are not counted yet: those of a batch, and `count` further ones."""
         return self.gate.sequence[self.gate.place(self.n) : self.gate.place(self.n + self.batch) + count]
 
+    def ready(self, revealed: npt.NDArray[np.bool_]) -> bool:
+        """Whether the last item of the next batch is there: as long as it is not, nothing can be counted."""
+        end = self.gate.place(min(self.n + self.batch, self.gate.units))
+        return end > 0 and bool(revealed[self.gate.sequence[end - 1]])
+
     def count(self, read: Read) -> None:
         """Count on from where this gate stands, as far as `read` knows the items.
 
