@@ -16,6 +16,7 @@ from ..ending import EvaluatorError
 from ..runner.item_statistics import NONE
 from ..runner.perturb import Perturbation
 from ..wire import Array, Frame, WireError, receive, send
+from .utilisation import Utilisation
 
 Ints = npt.NDArray[np.int64]
 
@@ -83,6 +84,7 @@ class Runner:
         self._sock = sock
         self._items: int | None = None
         self._outputs: dict[str, int] = {}
+        self._used: dict[str, Utilisation] = {}
 
     @classmethod
     def connect(cls, path: Path, patience: float) -> "Runner":
@@ -201,13 +203,19 @@ class Runner:
         asked = {"verb": "outputs", "model": role, "batch": batch}
         if perturbation is not None:
             asked["perturbation"] = perturbation.dump()
-        arrays = self._model(asked, role, [indices]).arrays
+        answer = self._model(asked, role, [indices])
+        self._used.setdefault(role, Utilisation()).add(answer.header)
+        arrays = answer.arrays
         if len(arrays) != self._outputs.get(role, len(arrays)):
             raise _lost(f"it gave {len(arrays)} outputs of the {role}, which has {self._outputs[role]}")
         if any(array.ndim < 1 or len(array) != len(indices) for array in arrays):
             shapes = [list(array.shape) for array in arrays]
             raise ModelFailedError(role, "OutputShape", f"outputs of shapes {shapes} for {len(indices)} items")
         return arrays
+
+    def utilisation(self, role: str) -> Utilisation:
+        """How busy the model kept processor and device in all of its `outputs`."""
+        return self._used.get(role, Utilisation())
 
     def layers(self, indices: Ints) -> tuple[dict[str, Array], dict[str, Array]]:
         """Tensors from inputs to outputs of baseline and candidate, by name, in the order of each model.
@@ -234,9 +242,12 @@ class Runner:
                 raise _lost(f"its layers bear a name twice, or hold more than {MOST_LAYER_BYTES:,} bytes")
         return both
 
-    def latency(self, second: str, swapped: npt.NDArray[np.bool_], indices: Ints) -> Ints:
-        """Blocks of four calls, ns (k, 4): two of the baseline, two of `second`. Raises ModelFailedError."""
-        answer = self._model({"verb": "latency", "second": second}, second, [swapped, indices])
+    def latency(self, second: str, swapped: npt.NDArray[np.bool_], indices: Ints, *, fresh: bool = False) -> Ints:
+        """Blocks of four calls, ns (k, 4): two of the baseline, two of `second`. Raises ModelFailedError.
+
+        `fresh`: both models are loaded again first, in processes that take the place of those they had.
+        """
+        answer = self._model({"verb": "latency", "second": second, "fresh": fresh}, second, [swapped, indices])
         return _times(answer, (len(swapped), 4), "times")
 
     def throughput(self, size: int, calls: int) -> Ints:

@@ -23,23 +23,18 @@ from paritygate.api import (
     Reason,
     RepeatRecord,
     SliceSource,
-    Task,
 )
 from paritygate.judge import (
-    LABEL,
     Gate,
-    InOrder,
     Items,
     column_of,
     conclude,
     culprits,
     explained,
-    finite_record,
     hard_gates,
     most_moved,
     of_these_items,
     plan_digest,
-    suspects,
     underpowered,
 )
 
@@ -47,6 +42,7 @@ from ..ending import EvaluatorError
 from .cache import kept_answers
 from .client import Description, Ints, ModelFailedError, Runner
 from .evidence import REPEATED, Evidence, NotFiniteError
+from .extent import Extent
 from .figures import Figures
 from .items import ItemGates, judge_items
 from .labels import Labels
@@ -170,9 +166,11 @@ class Evaluation:
         evidence.prepare()
         while judge_items(items, evidence):
             self._progress("Evaluating", evidence.judged)
-        clean = finite_record(self.plan, evidence.judged, len(self._known.judged_order), self._in_order().units)
+        clean = Extent(self.plan, self._gates, self._known, evidence).clean()
         self._checks += [CheckRecord(name=Check.OUTPUT_SHAPE, ok=True), clean]
         self._run_again(evidence, order)
+        for role in ("baseline", "candidate"):
+            self._environment |= runner.utilisation(role).told(role, evidence.threads, loaded.baseline.provider)
         if self.cache:
             self._environment["baselineAnswersFromCache"] = str(evidence.cached)
         if not self._checks[-1].ok:
@@ -180,12 +178,13 @@ class Evaluation:
         if items.failed():
             self._layers = departures(runner, evidence.lost())
             return None
+        sizes = self.artefacts.baseline_bytes, self.artefacts.candidate_bytes
+        # Before latency, which ends the processes that answered for all items.
+        self._measured += weighed(self._gates, runner, sizes)
         self._latency = Latency(self.plan, self._gates, runner, order)
         self._latency.measure(
             lambda blocks, what: self._progress("Measuring", evidence.judged, f"{what}: {blocks} blocks")
         )
-        sizes = self.artefacts.baseline_bytes, self.artefacts.candidate_bytes
-        self._measured += weighed(self._gates, runner, sizes)
         self._measured += measured(self._gates, runner, evidence)
         return None
 
@@ -302,26 +301,10 @@ class Evaluation:
             *(GateRecord(name=name, claim=name, decision=Decision.OPEN) for name in sorted(unknown)),
         )
 
-    def _in_order(self) -> InOrder:
-        assert self._known is not None
-        assert self._evidence is not None
-        return InOrder.of(self._gates, self._known, self._evidence.plain.revealed)
-
-    def _beside(self) -> dict[str, Any]:
-        """How far it went, and the slices that are worth a look."""
+    def _extent(self) -> dict[str, Any]:
         if self._evidence is None or self._known is None:
             return {}
-        seen, columns = self._in_order(), dict(self._known.columns)
-        if self.plan.packs[0].task is Task.CLASSIFICATION:
-            columns[LABEL] = self.labels.labels
-        named, family = suspects(self.plan, self._gates, columns, seen, self._evidence.plain.outcomes[seen.items])
-        judged = sum(int(view.revealed.sum()) for _, view in self._evidence.views())
-        return {
-            "judged": judged,
-            "items_in_order": seen.units,
-            "exploratory": named,
-            "exploratory_family": family,
-        }
+        return Extent(self.plan, self._gates, self._known, self._evidence).told(self.labels)
 
     def _culprits(self) -> tuple[Culprit, ...]:
         return culprits(self.plan, self._items.tallies, hard_gates(self._gates)) if self._items else ()
@@ -346,7 +329,7 @@ class Evaluation:
             worst=self._evidence.worst() if self._evidence else (),
             repeat=self._repeat,
             culprits=self._culprits(),
-            **self._beside(),
+            **self._extent(),
             layers=self._layers,
             latency_blocks=blocks,
             control_blocks=control_blocks,
