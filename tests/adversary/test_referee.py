@@ -153,6 +153,8 @@ def a_nan_under(case: Case) -> onnx.ModelProto:
 def test_a_candidate_that_breaks_only_on_disturbed_items_fails(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
 
     case.candidate = a_nan_under(case)
+    x = case.inputs_of()["x"]
+    case.inputs = {"x": np.where(x > 0, x, -np.arange(len(x), dtype=np.float32)[:, None])}
     plain = case.plan()
     noise = Perturbation(name="noise", kind="FeatureJitter", strength="0.01")
     claim = plain.claims[0].model_copy(update={"name": "noisy", "perturbation": "noise", "margin": "0.05"})

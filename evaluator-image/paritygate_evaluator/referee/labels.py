@@ -142,9 +142,9 @@ def read_label_file(file: Path, pack: str, slices: Sequence[str], cluster: str |
         raise _invalid(pack, f"{PACK!r} is no slice column to declare: every item has it, it names the item's pack")
     wanted = (ID, LABEL, *dict.fromkeys([*slices, *([cluster] if cluster else [])]))
     if file.suffix == ".csv":
-        rows = _csv_rows(file, where, wanted)
+        rows = _csv_rows(file, where, wanted, cluster)
     elif file.suffix in (".parquet", ".pq"):
-        rows = _parquet_rows(file, where, wanted)
+        rows = _parquet_rows(file, where, wanted, cluster)
     else:
         raise _invalid(pack, f"{file.name}: labels are .csv or .parquet, this ends in {file.suffix or 'nothing'!r}")
     ids, cells = _checked(where, wanted[1:], rows)
@@ -256,12 +256,14 @@ def _check(where: str, number: int, column: str, value: str) -> None:
         raise _invalid(where, f"row {number}: column {column!r} holds more than {longest} printable characters")
 
 
-def _csv_rows(file: Path, where: str, wanted: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:
+def _csv_rows(
+    file: Path, where: str, wanted: Sequence[str], cluster: str | None
+) -> Iterator[tuple[int, Sequence[str]]]:
     try:
         with file.open(newline="", encoding="utf-8-sig") as stream:
             reader = csv.reader(stream, strict=True)
             header = next(reader, [])
-            places = _places(where, header, wanted)
+            places = _places(where, header, wanted, cluster)
             for number, row in enumerate(reader, start=2):
                 if not row:
                     continue  # a blank line, as many editors leave at the end
@@ -272,14 +274,16 @@ def _csv_rows(file: Path, where: str, wanted: Sequence[str]) -> Iterator[tuple[i
         raise _invalid(where, f"not a readable CSV in UTF-8: {error}") from error
 
 
-def _parquet_rows(file: Path, where: str, wanted: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:
+def _parquet_rows(
+    file: Path, where: str, wanted: Sequence[str], cluster: str | None
+) -> Iterator[tuple[int, Sequence[str]]]:
     import pyarrow as pa
     from pyarrow import parquet
 
     try:
         # Without `pre_buffer`: it would read a whole row group, which may be the whole file.
         with parquet.ParquetFile(file, buffer_size=1 << 20, pre_buffer=False) as source:
-            _places(where, source.schema_arrow.names, wanted)
+            _places(where, source.schema_arrow.names, wanted, cluster)
             numbers = itertools.count(1)
             for block in source.iter_batches(_ROWS, columns=list(wanted), use_threads=False):
                 columns = [block.column(name).to_pylist() for name in wanted]
@@ -289,13 +293,14 @@ def _parquet_rows(file: Path, where: str, wanted: Sequence[str]) -> Iterator[tup
         raise _invalid(where, f"not a readable Parquet file: {error}") from error
 
 
-def _places(where: str, header: Sequence[str], wanted: Sequence[str]) -> list[int]:
+def _places(where: str, header: Sequence[str], wanted: Sequence[str], cluster: str | None) -> list[int]:
     for column in wanted:
         if header.count(column) != 1:
             said = "is missing" if column not in header else "is there twice"
             known = ", ".join(header) or "none"
-            what = "" if column in (ID, LABEL) else " (a column that the pack names in spec.slices or spec.cluster)"
-            raise _invalid(where, f"column {column!r}{what} {said}; the file has: {known[:300]}")
+            what = "spec.cluster of the pack" if column == cluster else "a slice column of the pack"
+            named = repr(column) if column in (ID, LABEL) else f"{column!r} ({what})"
+            raise _invalid(where, f"column {named} {said}; the file has: {known[:300]}")
     return [header.index(column) for column in wanted]
 
 
