@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from paritygate.api import Claim, EvaluationPlan, PlannedPack, Reason
+from paritygate.api import MOST_GATES, Claim, EvaluationPlan, PlannedPack, Reason
 from paritygate.judge import MOST_ITEMS, Gate, Items, PlanError, declared_sizes, expand, order_seed
 from paritygate.stats.order import item_order
 
@@ -14,8 +14,6 @@ from .client import Ints
 from .labels import Column, Labels
 from .scoring import class_members, corpus_of
 from .slices import derived_columns, joined
-
-MOST_GATES = 512
 
 
 def known_items(plan: EvaluationPlan, labels: Labels) -> Items:

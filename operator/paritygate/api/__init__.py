@@ -4,6 +4,7 @@ from .artefact import Artefact, Purpose, Technique
 from .base import API_VERSION, EXIT_CODES, GROUP, VERSION, Outcome
 from .conditions import Condition, ConditionType, carry_over
 from .evaluation import (
+    MOST_GATES,
     Check,
     CheckRecord,
     Claim,
@@ -55,6 +56,7 @@ __all__ = [
     "API_VERSION",
     "EXIT_CODES",
     "GROUP",
+    "MOST_GATES",
     "NEEDS_SCORES",
     "OF_ITEMS",
     "PER_CLASS",

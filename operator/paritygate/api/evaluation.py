@@ -18,6 +18,9 @@ from .policy import ArtefactFormat, Enforcement, Inference, Underpowered
 PLAN_SCHEMA: Final = "paritygate.io/evaluation-plan/v1"
 RESULT_SCHEMA: Final = "paritygate.io/evaluation-result/v1"
 
+MOST_GATES: Final = 1280
+"""Of one evaluation: a gate for each of a thousand classes, and others. With them a report takes most of its MiB."""
+
 
 class Claim(Model):
     """A gate with every default filled in: one claim, or one for each value of `slice_by`."""
@@ -344,7 +347,7 @@ class EvaluationResult(Model):
     outcome: Outcome
     reason: Reason
     message: str = Field(max_length=2048)
-    gates: tuple[GateRecord, ...] = Field(default=(), max_length=512)
+    gates: tuple[GateRecord, ...] = Field(default=(), max_length=MOST_GATES)
     checks: tuple[CheckRecord, ...] = Field(default=(), max_length=16)
     control: ControlRecord | None = None
     items: int = 0

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from .base import Digest, Model, ObjectMeta, Outcome, Text, Time, Word
 from .evaluation import (
+    MOST_GATES,
     CheckRecord,
     ControlRecord,
     Culprit,
@@ -44,7 +45,7 @@ class ReportSpec(Model):
     )
     attempts: int = Field(default=1, description="Evaluator Jobs it took.")
     gates: Annotated[tuple[GateRecord, ...], ATOMIC] = Field(
-        default=(), max_length=512, description="The evidence, gate by gate."
+        default=(), max_length=MOST_GATES, description="The evidence, gate by gate."
     )
     checks: Annotated[tuple[CheckRecord, ...], ATOMIC] = Field(
         default=(), max_length=16, description="Deterministic checks of the candidate."

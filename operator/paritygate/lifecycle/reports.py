@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from paritygate.api import (
+    MOST_GATES,
     CompressionValidation,
     Decision,
     Enforcement,
@@ -30,11 +31,8 @@ from .model import DIGEST_LABEL, MANAGED_BY, UID_LABEL
 from .power import planned_records
 from .results import Judged
 
-MOST_GATES = 32
+MOST_SHOWN = 32
 """Gates in a status; the report has all."""
-
-MOST_RECORDED = 512
-"""Gates in a report."""
 
 LARGEST_REPORT = 1 << 20
 """Bytes: the API server's store takes one and a half MiB an object."""
@@ -116,7 +114,7 @@ def error_report(case: Case, inputs: Resolved, reason: str, message: str, *, att
 def underpowered_report(case: Case, inputs: Resolved, message: str) -> ValidationReport:
     """The record that nothing was started: what the gates need and have."""
     reason = Reason.UNDERPOWERED
-    planned = planned_records(inputs.plan)[:MOST_RECORDED]
+    planned = planned_records(inputs.plan)[:MOST_GATES]
     return _report(case, _spec(case, inputs, Outcome.INCONCLUSIVE, reason, message, attempts=0, gates=planned))
 
 
@@ -146,7 +144,7 @@ def gates_of(report: ValidationReport) -> tuple[GateStatus, ...]:
             n=gate.n,
             message=shortened(describe(claims[gate.claim], gate) + _next(gate)),
         )
-        for gate in worst_first[:MOST_GATES]
+        for gate in worst_first[:MOST_SHOWN]
     )
 
 
