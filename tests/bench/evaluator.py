@@ -140,10 +140,10 @@ def _false_alarms(runner: Runner) -> list[dict[str, Any]]:
         swapped = rng.integers(0, 2, BLOCKS).astype(bool)
         places = rng.integers(0, 1000, (BLOCKS, 2))
         control = ControlTally(plan)
-        control.add(runner.latency("baseline", swapped, places), last=True)
+        control.add(runner.latency("baseline", swapped, places))
         biased += control.state == "Biased"
         gates = LatencyTally(Gate(plan.claims[0], None, np.zeros(0, np.int64), None), plan, 1)
-        gates.add(runner.latency("candidate", swapped, places), last=True)
+        gates.add(runner.latency("candidate", swapped, places))
         harmed += gates.decision is Decision.HARM
     unit = f"of {CONTROLS} runs"
     return [
@@ -163,7 +163,7 @@ def _blamed(twins: Pair) -> dict[str, Any]:
             tally = LatencyTally(Gate(claim, None, np.zeros(0, np.int64), None), plan, 1)
             swapped = rng.integers(0, 2, FRESH_BLOCKS).astype(bool)
             blocks = runner.latency("candidate", swapped, rng.integers(0, 1000, (FRESH_BLOCKS, 2)))
-            tally.add(blocks, last=True)
+            tally.add(blocks)
             harmed += tally.decision is Decision.HARM
     name = "p50 <= 1.00 called harm on new twins each time, busy neighbour"
     return _row(name, harmed / FRESH, f"of {FRESH} pairs", 0.05, "lower")

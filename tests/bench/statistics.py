@@ -223,7 +223,7 @@ def _latency_at_the_limit(name: str, direction: str) -> list[dict[str, Any]]:
         # Wealth at the true quantile is no less than the evidence: only where that suffices the whole is worked out.
         proved += any(
             bound(b[:n], c[:n])[0] >= threshold and evidence(b[:n], c[:n], p, LIMIT) >= threshold
-            for n in latency.looks(SLOWEST)
+            for n in latency.rounds(SLOWEST)
         )
     return wrong(f"latency {name}, limit {LIMIT:.2f}, {direction}", proved / PATHS)
 
@@ -234,7 +234,7 @@ def _blocks_to_a_pass(r: float, limit: int) -> list[dict[str, Any]]:
         b, c = _blocks(rng, 2 * limit, 1.0)
         stalled = np.where(rng.random((len(b), 1)) < 0.01, 3.0, 1.0)  # one call in a hundred, both models alike
         b, c = stalled * b, stalled * c
-        passed = (n for n in latency.looks(len(b)) if latency.log_e(b[:n], c[:n], 0.95, r) >= pass_threshold(ALPHA))
+        passed = (n for n in latency.rounds(len(b)) if latency.log_e(b[:n], c[:n], 0.95, r) >= pass_threshold(ALPHA))
         ends.append(next(passed, math.inf))
     return [row(f"median blocks to a pass, p95, limit {r:.2f}, equal models", float(np.median(ends)), "blocks", limit)]
 

@@ -158,7 +158,7 @@ def _unlike_items(gate: Gate, plan: EvaluationPlan, hard: int, how: Behaviour, b
     if evidence is Evidence.FIGURE:
         return figure_record(gate, (*values, values[1] - values[0], {}))
     tally = LatencyTally(gate, plan, hard)
-    tally.add(blocks, last=len(blocks) == plan.latency_blocks)
+    tally.add(blocks)
     return tally.record()
 
 
@@ -177,7 +177,7 @@ def evaluate(
     control = None
     if how.control_blocks:
         aa = ControlTally(plan)
-        aa.add(again, last=how.control_blocks == plan.latency_blocks)
+        aa.add(again)
         control = aa.record()
     tallies, records = [], []
     for gate in gates:

@@ -225,9 +225,7 @@ def _gap(claim: Json, gate: Json, level: Level) -> Judged:
 
 def _latency(plan: Json, claim: Json, gate: Json, level: Level, blocks: str) -> Judged:
     ratio = times.Ratio(float(claim["quantile"]), float(claim["limit"]), plan["latencyBlocks"], seed_of(plan))
-    # Nobody is blamed for less than the harness can tell: 2 %.
-    blame = replace(ratio, limit=ratio.limit * 1.02)
-    sides = [list(one.path(times.decode(blocks), sign)) for one, sign in ((ratio, 1), (blame, -1))]
+    sides = [list(ratio.path(times.decode(blocks), sign)) for sign in (1, -1)]
     pass_at, harm_at = times.latch(sides[0], level.proof), times.latch(sides[1], level.harm)
     return Judged(
         name=gate["name"],

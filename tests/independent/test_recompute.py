@@ -220,8 +220,8 @@ def test_gaps_of_any_size_are_judged_twice_alike(plan, how, unfair, seed):
     judged_again(plan, evaluate(plan, replace(how, unfair=unfair), seed))
 
 
-TIMED = a_plan([ACCURACY, LATENCY], latencyBlocks=120)
-QUIET = replace(EQUAL, blocks=120, control_blocks=120)
+TIMED = a_plan([ACCURACY, LATENCY], latencyBlocks=380)
+QUIET = replace(EQUAL, blocks=380, control_blocks=380)
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,7 @@ def test_latency_is_judged_twice_alike_and_believed_beside_a_quiet_control_only(
 def test_tails_and_several_limits_are_judged_twice_alike():
     tails = [claim(f"p{q}", "LatencyRatio", None, limit="1.10", quantile=f"0.{q}") for q in (50, 95, 99)]
     plan = a_plan([ACCURACY, *tails, claim("wide", "LatencyRatio", None, limit="1.30", quantile="0.9")])
-    again = judged_again(plan, evaluate(plan, replace(QUIET, blocks=160, control_blocks=60)))
+    again = judged_again(plan, evaluate(plan, replace(QUIET, blocks=300, control_blocks=50)))
     assert {gate.decision for gate in again.gates.values()} == {"Proved", "Open"}
 
 

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -11,7 +11,8 @@ import numpy as np
 
 # Fewer bets than the document has, on purpose: the 17 that the latency process says it bets.
 SIZES, HEDGES, ALONE = (0.2, 0.4, 0.9), (0.0, 0.15, -0.15, 0.7, -0.8), (5.0, -0.9)
-CORNER, FIRST_LOOK = 0.01, 50
+CORNER, ROUND, EVEN = 0.01, 50, 10
+STAKES = (1.0, 1.0, 0.7, 0.4)
 NAMES = ("baseline", "candidate")
 
 
@@ -27,12 +28,12 @@ def dithered(times: np.ndarray, seed: bytes, place: str) -> np.ndarray:
 
 
 def looks(blocks: int, most: int) -> list[int]:
-    """From 50 on, each a tenth more than the last, and one where the plan allows no more: any other is a choice."""
-    found, at = [], FIRST_LOOK
-    while at <= blocks:
-        found.append(at)
-        at = at * 11 // 10
-    return [*found, blocks] if blocks == most and most not in found else found
+    """Where a round of fresh processes ends: ten of 50, then a fifth of all before it; the plan cuts the last short."""
+    found: list[int] = []
+    while not found or found[-1] < most:
+        at = found[-1] if found else 0
+        found.append(min(most, at + ROUND if len(found) < EVEN else at + at // 5))
+    return [end for end in found if end <= blocks]
 
 
 @cache
@@ -67,6 +68,18 @@ def log_e(first: np.ndarray, second: np.ndarray, quantile: float, ratio: float, 
     return float((top[:, 0] + np.log(np.exp(wealth - top).mean(1))).min())
 
 
+def order_statistic(values: np.ndarray, quantile: float) -> float:
+    """The smallest value that is not exceeded by a share of `quantile` of them at least."""
+    ranked = np.sort(values, axis=None)
+    return float(ranked[max(0, math.ceil(quantile * len(ranked) - 1e-9) - 1)])
+
+
+def log_rounds(kept: Sequence[bool]) -> float:
+    """Log wealth of bets, of stakes fixed beforehand, that a round keeps the limit more often than not."""
+    bets = [math.prod(1 + stake if one else 1 - stake for one in kept) for stake in STAKES]
+    return math.log(sum(bets) / len(bets))
+
+
 @dataclass(frozen=True, slots=True)
 class Ratio:
     """ "The second's quantile is at most `limit` times the first's", and what its dither is drawn from."""
@@ -77,11 +90,15 @@ class Ratio:
     seed: bytes
 
     def path(self, blocks: np.ndarray, sign: int, swap: bool = False) -> Iterator[tuple[int, float]]:
-        """(blocks, log wealth) at each look; `swap` exchanges the two models."""
+        """(blocks, log wealth) at each look, of calls or of rounds, whichever is less; `swap` exchanges the models."""
         places = [blocks[:, :2], blocks[:, 2:]][:: -1 if swap else 1]
         first, second = (dithered(one, self.seed, name) for one, name in zip(places, NAMES, strict=True))
+        start, kept = 0, []
         for n in looks(len(blocks), self.most):
-            yield n, log_e(first[:n], second[:n], self.quantile, self.limit, sign)
+            one, two = (order_statistic(times[start:n], self.quantile) for times in (first, second))
+            kept.append(sign * two <= sign * self.limit * one)
+            start = n
+            yield n, min(log_e(first[:n], second[:n], self.quantile, self.limit, sign), log_rounds(kept))
 
 
 def latch(steps: Iterable[tuple[int, float]], threshold: float) -> int | None:

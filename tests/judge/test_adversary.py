@@ -179,7 +179,7 @@ def timed() -> tuple[EvaluationPlan, EvaluationResult]:
     blocks, aa = (draw.lognormal(13, 0.02, (600, 4)).astype(np.int64) for _ in range(2))
     gates = expand(plan, Items(IDS, SCANNERS))
     control, tally = ControlTally(plan), LatencyTally(next(g for g in gates if not g.power), plan, hard_gates(gates))
-    control.add(aa, last=True)
+    control.add(aa)
     tally.add(blocks)
     items = evaluate(plan, IDS, SCANNERS, np.full(ITEMS, BOTH_RIGHT))
     records = (*items.gates, tally.record())
@@ -233,20 +233,23 @@ def test_times_shaped_to_pass_are_refused(forge: Callable[[EvaluationResult], di
 def test_a_candidate_that_was_fast_and_then_slow_can_not_hide_the_harm() -> None:
     plan, result = timed()
     draw = np.random.default_rng(5)
-    blocks = draw.lognormal(13, 0.02, (2000, 4)).astype(np.int64)
-    blocks[300:, 2:] *= 2
+    plan = plan.model_copy(update={"latency_blocks": 8000, "alpha_fail": "0.1"})
+    blocks = draw.lognormal(13, 0.02, (8000, 4)).astype(np.int64)
+    blocks[250:, 2:] *= 2
     gate = next(g for g in expand(plan, Items(IDS, SCANNERS)) if not g.power)
     tally = LatencyTally(gate, plan, 5)
-    tally.add(blocks, last=True)
+    tally.add(blocks)
     record = tally.record()
     assert record.decision is Decision.HARM
     assert record.pass_at is not None
     forged = record.model_copy(update={"decision": Decision.PROVED, "harm_at": None})
+    update = {
+        "input_digest": plan_digest(plan),
+        "gates": (*result.gates[:-1], forged),
+        "latency_blocks": encode_blocks(blocks),
+    }
     with pytest.raises(ResultRefused, match="do not prove"):
-        recompute(
-            plan,
-            result.model_copy(update={"gates": (*result.gates[:-1], forged), "latency_blocks": encode_blocks(blocks)}),
-        )
+        recompute(plan, result.model_copy(update=update))
 
 
 def test_a_ratio_over_infinity_is_no_ratio() -> None:

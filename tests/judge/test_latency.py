@@ -27,7 +27,7 @@ def tally_of(ratio: float) -> LatencyTally:
     blocks = times(ratio)
     for part in np.array_split(blocks, 7):
         tally.add(part)
-    tally.add(blocks[:0], last=True)
+    tally.add(blocks[:0])
     return tally
 
 
@@ -48,14 +48,14 @@ def test_two_identical_models_are_quiet_and_a_biased_harness_is_told():
     plan, _ = p50_gate()
     for ratio, state in ((1.0, "Quiet"), (1.5, "Biased")):
         control = ControlTally(plan)
-        control.add(times(ratio), last=True)
+        control.add(times(ratio))
         assert control.state == state
 
 
 def test_few_blocks_are_noisy_not_quiet():
     plan, _ = p50_gate()
     control = ControlTally(plan)
-    control.add(times(1.0, n=5), last=True)
+    control.add(times(1.0, n=5))
     assert control.state == "Noisy"
 
 

@@ -1,5 +1,4 @@
 import hashlib
-import itertools
 import math
 
 import numpy as np
@@ -7,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from paritygate.stats import latency
-from paritygate.stats.latency import block_order, dither, looks, profile
+from paritygate.stats.latency import block_order, dither, log_rounds, profile, rounds
 from paritygate.stats.wealth import pass_threshold
 
 SEED = hashlib.sha256(b"one comparison").digest()
@@ -41,8 +40,8 @@ times = st.lists(st.tuples(*[st.floats(0.5, 2.0)] * 4), min_size=1, max_size=12)
 @given(times, st.sampled_from([0.5, 0.95, 0.99]), st.sampled_from([1.0, 1.05, 1.25]))
 def test_the_fast_profile_is_the_definition(four: np.ndarray, p: float, r: float) -> None:
     b, c = four[:, :2], four[:, 2:]
-    assert latency.log_e(b, c, p, r) == pytest.approx(plainly(b, c, p, r, 1), abs=1e-9)
-    assert latency.log_harm(b, c, p, r) == pytest.approx(plainly(b, c, p, r, -1), abs=1e-9)
+    assert profile(b, c, p, r).min() == pytest.approx(plainly(b, c, p, r, 1), abs=1e-9)
+    assert profile(b, c, p, r, harm=True).min() == pytest.approx(plainly(b, c, p, r, -1), abs=1e-9)
 
 
 @given(times, st.sampled_from([0.5, 0.95]), st.data())
@@ -51,9 +50,8 @@ def test_neither_the_order_of_blocks_nor_the_unit_of_time_matters(
 ) -> None:
     order = data.draw(st.permutations(range(len(four))))
     moved = 1024 * four[order]
-    assert latency.log_e(four[:, :2], four[:, 2:], p, 1.25) == pytest.approx(
-        latency.log_e(moved[:, :2], moved[:, 2:], p, 1.25), abs=1e-9
-    )
+    here, there = (profile(times[:, :2], times[:, 2:], p, 1.25).min() for times in (four, moved))
+    assert here == pytest.approx(there, abs=1e-9)
 
 
 @given(times, st.floats(0.3, 3.0), st.floats(1.0, 2.0))
@@ -98,25 +96,72 @@ def test_nothing_timed_is_no_evidence() -> None:
     none = np.empty((0, 2))
     assert latency.log_e(none, none, 0.95, 1.1) == 0
     assert latency.log_harm(none, none, 0.95, 1.1) == 0
-    assert looks(0) == []
+    assert rounds(0) == []
 
 
 def test_the_report_holds_the_true_ratio_and_agrees_with_the_gate() -> None:
     b, c = blocks(np.random.default_rng(11), 500, ratio=1.1)
     assert latency.ratio_estimate(b, c, 0.5) == pytest.approx(1.1, abs=0.03)
-    low, high = latency.ratio_interval(b, c, 0.5, 0.1)
+    low, high = latency.ratio_interval(b, c, 0.5, 0.05)
     assert low < 1.1 < high < 1.25
     assert latency.log_e(b, c, 0.5, high) >= pass_threshold(0.05) > latency.log_e(b, c, 0.5, high / 1.002)
     assert latency.log_harm(b, c, 0.5, low) >= pass_threshold(0.05) > latency.log_harm(b, c, 0.5, low * 1.002)
-    assert latency.ratio_interval(b[:1], c[:1], 0.5, 0.1) == (0, math.inf)
+    assert latency.ratio_interval(b[:1], c[:1], 0.5, 0.05) == (0, math.inf)
 
 
-def test_looks_come_at_every_tenth_more_and_at_the_end() -> None:
-    schedule = looks(2000)
-    assert schedule[0] == 50
-    assert schedule[-1] == 2000
-    assert all(b <= 1.1 * a + 1 for a, b in itertools.pairwise(schedule))
-    assert looks(30) == [30]
+def test_rounds_are_of_fifty_and_later_a_fifth_of_all_before() -> None:
+    ends = rounds(2000)
+    assert ends[:12] == [50, 100, 150, 200, 250, 300, 350, 400, 450, 500, 600, 720]
+    assert ends[-1] == 2000
+    assert len(ends) == 18
+    assert rounds(20_000)[:17] == ends[:17]
+    assert rounds(30) == [30]
+
+
+def of_pairs(luck: list[float], count: int = 50) -> tuple[np.ndarray, np.ndarray]:
+    """A round from each pair of processes; `luck` is how much slower the candidate's process is."""
+    b, c = blocks(np.random.default_rng(3), count * len(luck))
+    return b, c * np.repeat(luck, count)[:, None]
+
+
+@pytest.mark.parametrize(
+    ("luck", "wealth"),
+    [
+        ([], 1.0),
+        ([0.5] * 4, (2 * 2**4 + 1.7**4 + 1.4**4) / 4),
+        ([0.5] * 5, (2 * 2**5 + 1.7**5 + 1.4**5) / 4),
+        ([2.0, 0.5], (1.7 * 0.3 + 1.4 * 0.6) / 4),
+    ],
+)
+def test_the_wealth_of_rounds_is_a_mixture_of_stakes(luck: list[float], wealth: float) -> None:
+    b, c = of_pairs(luck) if luck else (np.empty((0, 2)), np.empty((0, 2)))
+    assert log_rounds(b, c, 0.5, 1.0) == pytest.approx(math.log(wealth))
+    assert log_rounds(c, b, 0.5, 1.0, harm=True) == pytest.approx(math.log(wealth))
+
+
+def test_five_rounds_that_agree_are_enough_for_one_in_twenty_and_four_for_one_in_ten() -> None:
+    for alpha, enough in ((0.05, 5), (0.1, 4)):
+        b, c = of_pairs([0.5] * enough)
+        assert log_rounds(b, c, 0.5, 1.0) >= pass_threshold(alpha) > log_rounds(b[50:], c[50:], 0.5, 1.0)
+
+
+def test_one_lucky_pair_of_processes_proves_nothing_however_long_it_is_timed() -> None:
+    luck = [0.9, 1.1, 0.95, 1.05, 1.1, 0.9, 1.05, 0.95]
+    b, c = of_pairs(luck)
+    c[:, :] = b * np.repeat(luck, 50)[:, None]  # no noise: every round tells the luck of its pair
+    assert profile(b[:50], c[:50], 0.5, 1.0).min() > pass_threshold(0.05), "the one pair alone would pass"
+    for judge in (latency.log_e, latency.log_harm):
+        assert max(judge(b[:n], c[:n], 0.5, 1.0) for n in rounds(len(b))) < pass_threshold(0.05)
+
+
+def test_the_luck_of_processes_passes_no_more_often_than_alpha() -> None:
+    rng, paths, ends, proved = np.random.default_rng(12), 200, [250, 300, 400, 500], 0
+    for _ in range(paths):
+        luck = np.exp(0.05 * rng.standard_normal((2, 10))).repeat(50, axis=1)[..., None]
+        b, c = luck * np.stack(blocks(rng, 500))
+        proved += max(log_rounds(b[:n], c[:n], 0.5, 1.0) for n in ends) >= pass_threshold(0.05)
+    assert proved / paths <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / paths)
+    assert proved > 0, "wealth that never grows proves nothing"
 
 
 def test_the_order_of_calls_is_preregistered() -> None:

@@ -4,12 +4,18 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from paritygate.api import ControlRecord, Decision, EvaluationPlan, GateRecord, Metric
-from paritygate.judge import ControlTally, Gate, LatencyTally, block_orders, encode_blocks, failed_already, hard_gates
+from paritygate.judge import (
+    ControlTally,
+    Gate,
+    LatencyTally,
+    block_orders,
+    encode_blocks,
+    failed_already,
+    hard_gates,
+    round_of,
+)
 
 from .client import Ints, Runner
-
-ROUND = 50
-"""Blocks between two looks."""
 
 Tell = Callable[[int, str], None]
 
@@ -35,14 +41,12 @@ class Latency:
         while control.state == "Noisy" and (blocks := self._more("baseline")) is not None:
             control.add(blocks)
             tell(len(self._blocks["baseline"]), "A/A control: the baseline against itself")
-        # A recheck has the whole record before it, and looks at its end too.
-        control.add(np.zeros((0, 4), np.int64), last=True)
         self.control = control.record()
         if control.state != "Quiet":
             return
         while not self._decided() and (blocks := self._more("candidate")) is not None:
             for tally in self._tallies:
-                tally.add(blocks, last=self._done("candidate"))
+                tally.add(blocks)
             tell(len(self._blocks["candidate"]), "latency")
 
     def records(self) -> list[GateRecord]:
@@ -58,18 +62,19 @@ class Latency:
         states = [(tally.gate.claim.name, tally.decision) for tally in self._tallies]
         return failed_already(claims, states) or all(decision is not Decision.OPEN for _, decision in states)
 
-    def _done(self, second: str) -> bool:
-        return len(self._blocks[second]) >= self._plan.latency_blocks
-
     def _more(self, second: str) -> Ints | None:
-        """The next round of blocks, or None when the plan allows no more."""
+        """The next round of blocks, or None when the plan allows no more.
+
+        Each round of the candidate has two processes of its own, so that a verdict isn't the luck of two. The control
+        asks whether the harness favours a place: one process in both.
+        """
         start = len(self._blocks[second])
-        count = min(ROUND, self._plan.latency_blocks - start)
-        if count <= 0:
+        count = round_of(self._plan, start)
+        if not count:
             return None
         swapped = block_orders(self._plan, start, count)
         # Two items a block, both models on both; the same items for the control.
         places = np.arange(2 * start, 2 * (start + count)).reshape(count, 2) % len(self._order)
-        blocks = self._runner.latency(second, swapped, self._order[places])
+        blocks = self._runner.latency(second, swapped, self._order[places], fresh=second != "baseline")
         self._blocks[second] = np.concatenate([self._blocks[second], blocks])
         return blocks

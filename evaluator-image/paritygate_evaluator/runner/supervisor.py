@@ -119,10 +119,7 @@ class Supervisor:
         role = str(frame.header.get("model", ""))
         match frame.header:
             case {"verb": "load"} if role in ROLES and role not in self._turns:
-                turn = self._turns[role] = self._fork(role)
-                loaded = turn.ask({"verb": "load"}).header
-                turn.ports = loaded.get("inputs", ())
-                return loaded, ()
+                return self._load(role), ()
             case {"verb": "reload", "times": int(times)} if role in ROLES and 0 < times <= MOST_RELOADS:
                 return self._reload(role, times)
             case {"verb": "outputs", "batch": int(batch)} if role in self._turns:
@@ -146,7 +143,9 @@ class Supervisor:
             case {"verb": "batch"}:
                 return self._batch(), ()
             case {"verb": "latency", "second": str(second)} if second in self._turns and "baseline" in self._turns:
-                return self._latency(second, frame.arrays[0], frame.arrays[1])
+                swapped, indices = frame.arrays
+                failed = self._renew(bool(swapped[0])) if frame.header.get("fresh") is True else None
+                return failed or self._latency(second, swapped, indices)
             case {"verb": "throughput", "size": int(size), "calls": int(calls)} if loaded:
                 return self._throughput(size, calls)
             case {"verb": "layers"} if loaded and len(frame.arrays[0]) <= MOST_LAYER_ITEMS:
@@ -180,6 +179,27 @@ class Supervisor:
             run_forked(theirs, self.items, self.models[role], self.runtime, self.options)
         theirs.close()
         return Turn(role, pid, ours)
+
+    def _renew(self, candidate_first: bool) -> Answer | None:
+        """New processes for the loaded models, those there were ended first; why a model didn't load again, if so.
+
+        Which one is loaded first goes by a coin: what it leaves to the other must not always favour the same.
+        """
+        for turn in self._turns.values():
+            turn.end()
+        roles = [role for role in (ROLES[::-1] if candidate_first else ROLES) if role in self._turns]
+        self._turns.clear()
+        for role in roles:
+            answer = self._load(role)
+            if "error" in answer:
+                return {**answer, "model": role}, ()
+        return None
+
+    def _load(self, role: str) -> Mapping[str, Any]:
+        turn = self._turns[role] = self._fork(role)
+        loaded = turn.ask({"verb": "load"}).header
+        turn.ports = loaded.get("inputs", ())
+        return loaded
 
     def _reload(self, role: str, times: int) -> Answer:
         """ns of loading a model in processes that have not loaded anything before, its files read a moment ago."""

@@ -6,11 +6,11 @@ from .columns import BOTH_RIGHT, BOTH_WRONG, LOST, UNKNOWN, WON, Column, Kind, c
 from .culprits import culprits
 from .declared import PlannedGate, declared_sizes, plan_power
 from .departure import MOST_LAYERS, NOT_FINITE, departure, explained, first_broken
-from .exploratory import InOrder, suspects
+from .exploratory import InOrder, overall_claim, suspects
 from .figures import Figure, figure_record, ratio_record
 from .finite import finite_record
 from .gates import LABEL, Gate, Items, expand
-from .latency import ControlTally, LatencyTally, block_orders, decode_blocks, encode_blocks
+from .latency import ControlTally, LatencyTally, block_orders, decode_blocks, encode_blocks, round_of
 from .packs import PACK, PlanError, planned_pack
 from .plan import build_plan, order_seed, plan_digest
 from .recheck import recompute
@@ -65,11 +65,13 @@ __all__ = [
     "most_moved",
     "of_these_items",
     "order_seed",
+    "overall_claim",
     "plan_digest",
     "plan_power",
     "planned_pack",
     "ratio_record",
     "recompute",
+    "round_of",
     "strict_json",
     "suspects",
     "underpowered",

@@ -25,12 +25,13 @@ TICK = 1.0
 INTERVAL_SLACK = 1.002
 """The ends of an interval are found to a thousandth: another machine may find the next one."""
 
-RESOLUTION = 1.02
-"""Two processes of one model differ by up to 0.6 % for as long as they live (where its memory came to lie): measured.
-So nobody is blamed for being slower by less than this. The A/A control, one process against itself, can't see it."""
-
 LEAST_CONTROL = 1.05
 """The A/A control asks for at least this much slack: two identical models can't prove a ratio of 1."""
+
+
+def round_of(plan: EvaluationPlan, start: int) -> int:
+    """Blocks of the round that begins after `start` blocks; 0 when the plan allows no more."""
+    return next((end - start for end in latency.rounds(plan.latency_blocks) if end > start), 0)
 
 
 def block_orders(plan: EvaluationPlan, start: int, count: int) -> npt.NDArray[np.bool_]:
@@ -61,21 +62,23 @@ class Look:
 
 
 class RatioProcess:
-    """`q_p(second) <= r q_p(first)`, looked at on a fixed schedule of block counts.
+    """`q_p(second) <= r q_p(first)`, looked at where a round of blocks ends; the plan allows `most` blocks.
 
     `harm_ratio` is the ratio whose excess the other side proves: the same r, or 1 in the A/A control.
     """
 
-    def __init__(self, quantile: float, ratio: float, harm_ratio: float, seed: bytes) -> None:
+    def __init__(self, quantile: float, ratio: float, harm_ratio: float, most: int, seed: bytes) -> None:
         self._p, self._r, self._harm_r, self._seed = quantile, ratio, harm_ratio, seed
+        self._ends = latency.rounds(most)
         self._looked = 0
 
-    def looks(self, blocks: Blocks, last: bool = False) -> Iterator[Look]:
-        """The looks that have come due; `last` adds one at the end, where the data end for good."""
-        due = [n for n in latency.looks(len(blocks) + 1) if n <= len(blocks)]
-        if last and len(blocks) and len(blocks) not in due:
-            due.append(len(blocks))
-        for n in due:
+    def due(self, blocks: Blocks) -> list[int]:
+        """The block counts at which one may look at these blocks: a look elsewhere would be a choice."""
+        return [n for n in self._ends if n <= len(blocks)]
+
+    def looks(self, blocks: Blocks) -> Iterator[Look]:
+        """The looks that have come due since the last time."""
+        for n in self.due(blocks):
             if n > self._looked:
                 self._looked = n
                 yield self.at(blocks, n)
@@ -98,9 +101,8 @@ class LatencyTally:
         self.gate = gate
         self._p, self._alpha, limit = float(gate.claim.quantile or 0), alpha_of(plan), float(gate.claim.limit or 0)
         self._limit = limit
-        self._process = RatioProcess(self._p, limit, limit * RESOLUTION, order_seed(plan))
+        self._process = RatioProcess(self._p, limit, limit, plan.latency_blocks, order_seed(plan))
         self._thresholds = pass_threshold(self._alpha), harm_threshold(hard, float(plan.alpha_fail))
-        self._most = plan.latency_blocks
         self._blocks: Blocks = np.zeros((0, 4), np.int64)
         self._last = Look(0, 0.0, 0.0)
         self._pass_at: int | None = None
@@ -113,10 +115,10 @@ class LatencyTally:
             return Decision.HARM
         return Decision.PROVED if self._pass_at is not None else Decision.OPEN
 
-    def add(self, blocks: Blocks, last: bool = False) -> None:
-        """Count further blocks (k, 4); `last` says that no more will come."""
+    def add(self, blocks: Blocks) -> None:
+        """Count further blocks (k, 4): one round of fresh processes, or several."""
         self._blocks = np.concatenate([self._blocks, blocks])
-        for look in self._process.looks(self._blocks, last):
+        for look in self._process.looks(self._blocks):
             self._last = look
             if self._pass_at is None and look.log_e >= self._thresholds[0]:
                 self._pass_at = look.n
@@ -124,13 +126,8 @@ class LatencyTally:
                 self._harm_at = look.n
 
     def confirms(self, pass_at: int | None, harm_at: int | None, blocks: Blocks) -> bool:
-        """Whether these blocks close the sides where a record says so, and no other; adopts them if they do.
-
-        Looks are those of the schedule, and one where the plan allows no more blocks: a look elsewhere is a choice.
-        """
-        scheduled = [n for n in latency.looks(len(blocks) + 1) if n <= len(blocks)]
-        if len(blocks) == self._most and self._most not in scheduled:
-            scheduled.append(self._most)
+        """Whether these blocks close the sides where a record says so, and no other; adopts them if they do."""
+        scheduled = self._process.due(blocks)
         if any(n is not None and n not in scheduled for n in (pass_at, harm_at)):
             return False
         if pass_at is not None and self._process.at(blocks, pass_at).log_e < self._thresholds[0]:
@@ -144,7 +141,7 @@ class LatencyTally:
 
     def supports(self, interval: tuple[float, float]) -> bool:
         """Whether the blocks exclude what an interval leaves out: cheaper than to search for its ends again."""
-        first, second, threshold = self._blocks[:, :2], self._blocks[:, 2:], pass_threshold(self._alpha / 2)
+        first, second, threshold = self._blocks[:, :2], self._blocks[:, 2:], pass_threshold(self._alpha)
         low, high = interval[0] / INTERVAL_SLACK, interval[1] * INTERVAL_SLACK
         if not 0 <= low <= high or latency.log_e(first, second, self._p, high) < threshold:
             return False
@@ -165,7 +162,7 @@ class LatencyTally:
             baseline_value=float(np.quantile(first, self._p, method="inverted_cdf")),
             candidate_value=float(np.quantile(second, self._p, method="inverted_cdf")),
             estimate=latency.ratio_estimate(first, second, self._p),
-            bet=f"quantile/1 p={self._p:g} r={self._limit:g} harm={self._limit * RESOLUTION:g} tick={TICK:g}ns",
+            bet=f"quantile/2 p={self._p:g} r={self._limit:g} tick={TICK:g}ns",
             pass_at=self._pass_at,
             harm_at=self._harm_at,
         )
@@ -198,7 +195,7 @@ class ControlTally:
         self._p = float(strictest.quantile or 0)
         self._limit = max(float(strictest.limit or 0), LEAST_CONTROL)
         seed = order_seed(plan)
-        self._ways = [RatioProcess(self._p, self._limit, 1.0, seed) for _ in range(2)]
+        self._ways = [RatioProcess(self._p, self._limit, 1.0, plan.latency_blocks, seed) for _ in range(2)]
         self._best, self._worst = [0.0, 0.0], 0.0
         self._thresholds = pass_threshold(alpha_of(plan)), harm_threshold(2, float(plan.alpha_fail))
         self._blocks: Blocks = np.zeros((0, 4), np.int64)
@@ -210,13 +207,13 @@ class ControlTally:
             return "Biased"
         return "Quiet" if min(self._best) >= self._thresholds[0] else "Noisy"
 
-    def add(self, blocks: Blocks, last: bool = False) -> None:
+    def add(self, blocks: Blocks) -> None:
         """Count further blocks (k, 4) of the baseline against itself."""
         self._blocks = np.concatenate([self._blocks, blocks])
         for way, (process, ordered) in enumerate(
             zip(self._ways, (self._blocks, self._blocks[:, [2, 3, 0, 1]]), strict=True)
         ):
-            for look in process.looks(ordered, last):
+            for look in process.looks(ordered):
                 self._best[way] = max(self._best[way], look.log_e)
                 self._worst = max(self._worst, look.log_e_harm)
 

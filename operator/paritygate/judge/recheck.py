@@ -183,7 +183,7 @@ def _check_control(plan: EvaluationPlan, said: ControlRecord, blocks: Blocks) ->
     if not any(claim.metric is Metric.LATENCY_RATIO for claim in plan.claims):
         raise ResultRefused("A/A control: the plan has no latency gate to control")
     tally = ControlTally(plan)
-    tally.add(blocks, last=True)
+    tally.add(blocks)
     again = tally.record()
     if said.state != again.state:
         raise ResultRefused(f"A/A control: said {said.state}, its times say {again.state}")

@@ -7,11 +7,18 @@ Wealth: an equal mixture of prod (1 - l1 D + l2 G), l1 >= 0; the evidence is the
 the true tau is among them. Ville holds at the true tau, so the smallest may be looked at after any block.
 
 The profile is our own construction; betting as in `flip`; quantiles by betting: Howard & Ramdas 2022 (Bernoulli 28).
+
+Two processes of one model differ for as long as they live, by where their memory came to lie, and the blocks of one
+pair of processes share that luck. So blocks come in rounds, each with a fresh pair, and a second bet has the round as
+its unit: wealth prod (1 + s) where the round keeps the limit and prod (1 - s) where it doesn't, a mixture over stakes
+s. If fresh pairs of processes exceed the limit as often as they keep it, or more often, no factor's mean is above 1,
+whatever the noise within a round. The evidence is the smaller of the two wealths: both must be convinced.
 """
 
 import math
 from collections.abc import Callable
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +30,9 @@ from .wealth import Floats, Ints, check_fraction, log_mean_exp, pass_threshold
 # p50 (simulated). The last two bet on the level alone and ruin every tau far from the quantile.
 _BETS = [(l1, l2) for l1 in (0.2, 0.4, 0.9) for l2 in (0.0, 0.15, -0.15, 0.7, -0.8)] + [(0.0, 5.0), (0.0, -0.9)]
 _SMALLEST_PAYOFF = 0.01
+# 1 twice: five rounds that all agree are 20 to 1. The others forgive some that do not: one of 12, two of 15.
+_STAKES = np.array([1.0, 1.0, 0.7, 0.4])
+_ROUND, _EVEN = 50, 10
 _WIDEST = 8.0  # ratios beyond it are reported as unbounded
 
 
@@ -43,30 +53,48 @@ def dither(times: npt.ArrayLike, tick: float, seed: bytes, place: str) -> Floats
     return blocks + tick * uniforms(seed, f"dither/{place}", blocks.size).reshape(blocks.shape)
 
 
-def looks(blocks: int) -> list[int]:
-    """Block counts at which to look, up to and including `blocks`: from 50 on, each a tenth more than the last.
+def rounds(blocks: int) -> list[int]:
+    """Blocks at the end of each round, up to `blocks`, where the last one ends: 50 more ten times, then a fifth more.
 
-    A look costs more than a block; any fixed schedule is valid, and this one stops at most a tenth late.
+    One looks at the end of a round only. Longer rounds later on bound how often two models must be loaded: 18 times for
+    2,000 blocks, 31 times for 20,000.
     """
-    schedule, at = [], 50
+    ends, at = [], 0
     while at < blocks:
-        schedule.append(at)
-        at += max(1, at // 10)
-    return [*schedule, blocks] if blocks else []
+        at = min(blocks, at + (_ROUND if len(ends) < _EVEN else at // 5))
+        ends.append(at)
+    return ends
 
 
 def log_e(baseline: npt.ArrayLike, candidate: npt.ArrayLike, p: float, r: float) -> float:
     """Log wealth against `q_p(candidate) > r q_p(baseline)` after these blocks, each (n, 2), in any one unit.
 
-    0.0 for no blocks. Raises ValueError for a p outside (0, 1), a ratio that is not positive, times that are not
+    0.0 for no blocks. Blocks are taken to come in `rounds`, each from fresh processes; the wealth is the smaller one
+    of profile and rounds. Raises ValueError for a p outside (0, 1), a ratio that is not positive, times that are not
     positive and finite, or unequal numbers of blocks.
     """
-    return float(profile(baseline, candidate, p, r).min())
+    return min(float(profile(baseline, candidate, p, r).min()), log_rounds(baseline, candidate, p, r))
 
 
 def log_harm(baseline: npt.ArrayLike, candidate: npt.ArrayLike, p: float, r: float) -> float:
     """Log wealth against `q_p(candidate) <= r q_p(baseline)`: proof that the candidate IS too slow. As `log_e`."""
-    return float(profile(baseline, candidate, p, r, harm=True).min())
+    harm = float(profile(baseline, candidate, p, r, harm=True).min())
+    return min(harm, log_rounds(baseline, candidate, p, r, harm=True))
+
+
+def log_rounds(baseline: npt.ArrayLike, candidate: npt.ArrayLike, p: float, r: float, *, harm: bool = False) -> float:
+    """Log wealth of the rounds alone: against "fresh processes keep the limit in at most half of the rounds".
+
+    A round keeps it when the p-quantile of its candidate times is at most r times that of its baseline times. `harm`:
+    against "they exceed it in at most half". As `log_e`.
+    """
+    b, c = _check_pair(baseline, candidate, p, r)
+    ends = rounds(len(b))
+    kept = 0
+    for start, end in pairwise([0, *ends]):
+        first, second = _quantile(b[start:end], p), _quantile(c[start:end], p)
+        kept += bool(second > first if harm else second <= first)
+    return math.log(((1 + _STAKES) ** kept * (1 - _STAKES) ** (len(ends) - kept)).mean())
 
 
 def profile(
@@ -83,12 +111,7 @@ def profile(
     Wealth is constant between neighbouring times (of the baseline, of the candidate / r), so those and one value below
     all of them suffice. At a chosen tau it bounds `log_e` from above.
     """
-    check_fraction("p", p)
-    if not 0 < r < math.inf:
-        raise ValueError(f"ratio r must be positive, got {r}")
-    b, c = _check_blocks("baseline", baseline), _check_blocks("candidate", candidate) / r
-    if b.shape != c.shape:
-        raise ValueError(f"a block holds both models: got {len(b)} of the baseline and {len(c)} of the candidate")
+    b, c = _check_pair(baseline, candidate, p, r)
     if tau is None:
         tau = np.concatenate(([0.0], b.ravel(), c.ravel()))
     payoffs = _log_payoffs(p, -1.0 if harm else 1.0)
@@ -127,6 +150,21 @@ def _log_payoffs(p: float, sign: float) -> Floats:
     return logs
 
 
+def _check_pair(baseline: npt.ArrayLike, candidate: npt.ArrayLike, p: float, r: float) -> tuple[Floats, Floats]:
+    """Times of the baseline and of the candidate / r."""
+    check_fraction("p", p)
+    if not 0 < r < math.inf:
+        raise ValueError(f"ratio r must be positive, got {r}")
+    b, c = _check_blocks("baseline", baseline), _check_blocks("candidate", candidate) / r
+    if b.shape != c.shape:
+        raise ValueError(f"a block holds both models: got {len(b)} of the baseline and {len(c)} of the candidate")
+    return b, c
+
+
+def _quantile(times: Floats, p: float) -> float:
+    return float(np.quantile(times, p, method="inverted_cdf"))
+
+
 def _check_blocks(place: str, times: npt.ArrayLike) -> Floats:
     blocks = np.asarray(times, np.float64)
     if blocks.ndim != 2 or blocks.shape[1] != 2:
@@ -141,16 +179,17 @@ def ratio_estimate(baseline: npt.ArrayLike, candidate: npt.ArrayLike, p: float) 
     b, c = _check_blocks("baseline", baseline), _check_blocks("candidate", candidate)
     if not b.size or not c.size:
         raise ValueError("a ratio of quantiles needs at least one block")
-    return float(np.quantile(c, p, method="inverted_cdf") / np.quantile(b, p, method="inverted_cdf"))
+    return _quantile(c, p) / _quantile(b, p)
 
 
 def ratio_interval(baseline: npt.ArrayLike, candidate: npt.ArrayLike, p: float, alpha: float) -> tuple[float, float]:
-    """(low, high) for the ratio of quantiles: all r that neither direction rejects at alpha/2. For reports only.
+    """(low, high) for the ratio of quantiles: all r that neither direction rejects at alpha. For reports only.
 
     The gate's own evidence inverted: above `high` a limit r would pass, below `low` it would prove harm. Valid at any
-    number of blocks. 0 or inf where nothing within 1/8 to 8 is rejected. Resolution 0.1 %.
+    number of blocks; each end is wrong with probability alpha at most, as is usual for a claim to one side. 0 or inf
+    where nothing within 1/8 to 8 is rejected. Resolution 0.1 %.
     """
-    threshold = pass_threshold(check_fraction("alpha", alpha) / 2)
+    threshold = pass_threshold(alpha)
     return (
         1 / _bound(lambda inverse: log_harm(baseline, candidate, p, 1 / inverse) >= threshold),
         _bound(lambda r: log_e(baseline, candidate, p, r) >= threshold),
@@ -158,7 +197,8 @@ def ratio_interval(baseline: npt.ArrayLike, candidate: npt.ArrayLike, p: float, 
 
 
 def _bound(rejected: Callable[[float], bool]) -> float:
-    # For every tau a larger r leaves fewer candidate times above r tau: evidence is monotone, bisection exact.
+    # For every tau a larger r leaves fewer candidate times above r tau, and more rounds that keep it: evidence is
+    # monotone, bisection exact.
     low, high = 1 / _WIDEST, _WIDEST
     if not rejected(high):
         return math.inf
