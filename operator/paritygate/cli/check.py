@@ -5,6 +5,8 @@ import importlib.util
 import json
 import sys
 
+from paritygate_evaluator.referee.cache_room import DEFAULT_BYTES
+
 from paritygate.api import (
     EXIT_CODES,
     Enforcement,
@@ -32,10 +34,12 @@ def check(options: argparse.Namespace) -> int:
     plan = _plan(options)
     if options.cache:
         make_cache(options.cache)
+    elif options.cache_size:
+        raise UsageError("--cache-size: nothing is kept without --cache")
     if options.evidence:
         check_writable(options.evidence)
     with ProgressLine(quiet=options.quiet) as progress:
-        result = LocalEvaluation(plan, progress.tell, options.cache).run()
+        result = LocalEvaluation(plan, progress.tell, options.cache, options.cache_size or DEFAULT_BYTES).run()
     verdict = believed(plan, result)
     if options.evidence:
         Evidence.of(plan, result, verdict).write(options.evidence)
@@ -44,6 +48,11 @@ def check(options: argparse.Namespace) -> int:
         print(json.dumps(document, indent=2, sort_keys=True))
     else:
         show_verdict(plan, result, verdict)
+        if plan.alpha_budget:
+            print(
+                f"alphaBudget: judged with the alpha of candidate number {plan.candidate_number}. How many were tried "
+                "on these packs is counted in the cluster, not here"
+            )
         if options.evidence:
             print(f"\nEvidence: {options.evidence}; recheck it with: paritygate verify {options.evidence}")
     sys.stdout.flush()

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from paritygate.api import (
     TRAITS,
+    Check,
     Claim,
     Decision,
     Enforcement,
@@ -21,7 +22,7 @@ from paritygate.api import (
     Outcome,
     Progress,
 )
-from paritygate.judge import Verdict
+from paritygate.judge import Verdict, overall_claim
 from paritygate.judge.wording import noun
 
 from .units import amount, span, threshold
@@ -29,6 +30,7 @@ from .units import amount, span, threshold
 _COLOURS = {Outcome.PASSED: "green", Outcome.FAILED: "red", Outcome.INCONCLUSIVE: "yellow", Outcome.ERROR: "magenta"}
 _WORST_FLIPS = 3
 _MOST_CULPRITS = 5
+_MOST_SUSPECTS = 5
 _WIDTH = 110
 """Of a table that goes to a file or a pipe, which have no width of their own."""
 
@@ -86,6 +88,8 @@ def _beside(plan: EvaluationPlan, result: EvaluationResult) -> list[str]:
         named = ", ".join(culprit.gate for culprit in result.culprits[:_MOST_CULPRITS])
         said = f"{named} and {more} more" if more > 0 else named
         lines.append(f"Named as the cause, at most {float(plan.alpha_fail):.0%} to name any wrongly: {said}")
+    lines += _worth_a_look(plan, result)
+    lines += [f"Finite: {check.message}" for check in result.checks if check.name is Check.FINITE and check.items]
     repeat = result.repeat
     if repeat and (repeat.baseline or repeat.candidate):
         lines.append(
@@ -93,6 +97,23 @@ def _beside(plan: EvaluationPlan, result: EvaluationResult) -> list[str]:
             f"candidate {repeat.candidate:,}; that part of the flips is chance, not compression"
         )
     return lines
+
+
+def _worth_a_look(plan: EvaluationPlan, result: EvaluationResult) -> list[str]:
+    """Slices without a hard gate that seem to have lost more than the whole may."""
+    claim = overall_claim(plan)
+    if not result.exploratory or claim is None:
+        return []
+    said = [
+        f"{s.column}={s.value} ({amount(claim, (s.n10 - s.n01) / s.n)} lost, n={s.n:,})"
+        for s in result.exploratory[:_MOST_SUSPECTS]
+    ]
+    more = len(result.exploratory) - len(said)
+    named = ", ".join(said) + (f" and {more} more" if more > 0 else "")
+    return [
+        f"Worth a look, not a verdict: {named}. Of {result.exploratory_family:,} slices without a hard gate these seem "
+        f"to lose more than {threshold(claim)}; of those named at most {float(plan.alpha_fail):.0%} on average don't"
+    ]
 
 
 def _items(result: EvaluationResult) -> list[str]:
@@ -112,7 +133,13 @@ def _items(result: EvaluationResult) -> list[str]:
         where = "".join(f", {column} {value}" for column, value in flip.slices.items())
         said = f"  {flip.id}{where}: label {flip.label}, baseline {flip.baseline}, candidate {flip.candidate}"
         lines.append(f"{said} ({flip.confidence:.0%} sure)")
-    return lines
+    used = [f"{told}, {where}" for where in ("baseline", "candidate") if (told := _used(result, where))]
+    return [*lines, f"Utilisation, as context: {'; '.join(used)}"] if used else lines
+
+
+def _used(result: EvaluationResult, role: str) -> str:
+    told = {part: result.environment.get(f"{role}{part}Utilisation") for part in ("Cpu", "Gpu")}
+    return ", ".join(f"{part.upper()} {share}" for part, share in told.items() if share)
 
 
 def _gates(claims: dict[str, Claim], records: Sequence[GateRecord]) -> Table:
