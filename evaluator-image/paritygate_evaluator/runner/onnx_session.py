@@ -2,8 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as native
 
+from .callers import Callers, Span
 from .layers import MOST_BYTES
 from .layers_onnx import Exposed, expose
 from .onnx_preflight import check, model_file
@@ -106,10 +106,9 @@ class OnnxModel:
     """
 
     def __init__(self, file: Path, session: ort.InferenceSession, options: Options) -> None:
-        name, callers = file.name, options.threads
+        name = file.name
         self._file, self._session, self._options = file, session, options
-        self._callers = callers
-        self._pool = ThreadPoolExecutor(callers - 1, "caller") if callers > 1 else None
+        self._callers = Callers(options.threads)
         self.inputs = tuple(_port(name, argument) for argument in session.get_inputs())
         self.outputs = tuple(_port(name, argument) for argument in session.get_outputs())
         self._names = [port.name for port in self.outputs]
@@ -191,40 +190,30 @@ class OnnxModel:
     def _run_in_place(
         self, items: Mapping[str, Array], indices: Indices, batch: int, outputs: Sequence[Row]
     ) -> list[Array]:
-        count = len(indices)
-        results = [np.empty((count, *shape), dtype) for dtype, shape in outputs]
-        share = -(-count // (batch * self._callers)) * batch
-        ranges = [(at, min(at + share, count)) for at in range(0, count, share)]
-        calls = [partial(self._run_range, items, indices, results, start, stop, batch) for start, stop in ranges]
-        others = [self._pool.submit(call) for call in calls[1:]] if self._pool else []
-        try:
-            calls[0]()
-        finally:
-            # Nobody may still be writing into arrays that are given up.
-            wait(others)
-        for other in others:
-            other.result()
+        results = [np.empty((len(indices), *shape), dtype) for dtype, shape in outputs]
+        self._callers.share(len(indices), batch, partial(self._run_batches, items, indices, results, batch))
         return results
 
-    def _run_range(
+    def _run_batches(
         self,
         items: Mapping[str, Array],
         indices: Indices,
         results: Sequence[Array],
-        start: int,
-        stop: int,
         batch: int,
+        batches: Iterator[Span],
     ) -> None:
-        """One caller's share: batches gathered into memory that is bound once, results written where they belong."""
+        """What one caller does: gathers a batch into memory that is bound once, and has its results written where they
+        belong.
+        """
         session, binding = self._session, self._session.io_binding()
         buffers = {name: np.empty((batch, *array.shape[1:]), array.dtype) for name, array in items.items()}
         outs = [_memory(name, array) for name, array in zip(self._names, results, strict=True)]
         bound = 0
-        for at in range(start, stop, batch):
-            count = min(batch, stop - at)
+        for at, stop in batches:
+            count = stop - at
             for name, buffer in buffers.items():
                 # "clip": with "raise" numpy would copy once more; the indices were checked before.
-                np.take(items[name], indices[at : at + count], axis=0, out=buffer[:count], mode="clip")
+                np.take(items[name], indices[at:stop], axis=0, out=buffer[:count], mode="clip")
                 if bound != count:
                     binding.bind_input(name, "cpu", 0, buffer.dtype, (count, *buffer.shape[1:]), buffer.ctypes.data)
             bound = count

@@ -4,14 +4,14 @@ import ctypes
 import os
 import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from .callers import Callers, Span
 from .layers import MOST_BYTES
 from .runtime import (
     Array,
@@ -71,8 +71,7 @@ class TorchModel:
 
     def __init__(self, network: Network, device: torch.device, options: Options) -> None:
         self._network, self._device = network, device
-        self._callers = options.threads if device.type == "cpu" else 1
-        self._pool = ThreadPoolExecutor(self._callers - 1, "caller", _one_thread) if self._callers > 1 else None
+        self._callers = Callers(options.threads if device.type == "cpu" else 1, _one_thread)
         self._dtypes = [_tensor_dtype(port) for port in network.inputs]
         self._rows: dict[tuple[tuple[int, ...], ...], list[Row]] = {}
         """What a row of each output is, by what a row of each input is: known once it was seen."""
@@ -156,37 +155,31 @@ class TorchModel:
     def _run_shared(
         self, items: Mapping[str, Array], indices: Indices, batch: int, outputs: Sequence[Row]
     ) -> list[Array]:
-        count = len(indices)
-        results = [np.empty((count, *shape), dtype) for dtype, shape in outputs]
-        share = -(-count // (batch * self._callers)) * batch
-        ranges = [(at, min(at + share, count)) for at in range(0, count, share)]
-        calls = [partial(self._run_range, items, indices, results, start, stop, batch) for start, stop in ranges]
-        others = [self._pool.submit(call) for call in calls[1:]] if self._pool else []
-        try:
-            calls[0]()
-        finally:
-            # Nobody may still be writing into arrays that are given up.
-            wait(others)
-        for other in others:
-            other.result()
+        results = [np.empty((len(indices), *shape), dtype) for dtype, shape in outputs]
+        self._callers.share(len(indices), batch, partial(self._run_batches, items, indices, results, batch))
         return results
 
-    def _run_range(
-        self, items: Mapping[str, Array], indices: Indices, results: Sequence[Array], start: int, stop: int, batch: int
+    def _run_batches(
+        self,
+        items: Mapping[str, Array],
+        indices: Indices,
+        results: Sequence[Array],
+        batch: int,
+        batches: Iterator[Span],
     ) -> None:
-        """One caller's share, gathered into memory of its own, results written where they belong."""
+        """What one caller does: gathers a batch into memory of its own, writes its results where they belong."""
         buffers = [np.empty((batch, *items[p.name].shape[1:]), items[p.name].dtype) for p in self.inputs]
         tensors = [torch.from_numpy(buffer) for buffer in buffers]
-        for at in range(start, stop, batch):
-            count = min(batch, stop - at)
+        for at, stop in batches:
+            count = stop - at
             for port, buffer in zip(self.inputs, buffers, strict=True):
                 # "clip": with "raise" numpy would copy once more; the indices were checked before.
-                np.take(items[port.name], indices[at : at + count], axis=0, out=buffer[:count], mode="clip")
+                np.take(items[port.name], indices[at:stop], axis=0, out=buffer[:count], mode="clip")
             outputs = self._call([tensor[:count] for tensor in tensors])
             for result, output in zip(results, map(_array, outputs), strict=True):
                 if output.shape != (count, *result.shape[1:]):
                     raise OutputShapeError(f"an output has shape {list(output.shape)} for {count} items")
-                result[at : at + count] = output
+                result[at:stop] = output
 
 
 def _read(file: Path, kind: Format, device: torch.device) -> Network:
