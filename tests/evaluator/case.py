@@ -51,6 +51,7 @@ class Case:
     inputs: dict[str, np.ndarray] | None = None
     labels: str | None = None
     slices: tuple[str, ...] = ("scanner",)
+    cluster: str | None = None
     perturbations: tuple[dict[str, str], ...] = ()
     calibration: np.ndarray | None = None
     cache: Path | None = None
@@ -113,6 +114,7 @@ class Case:
                     inputs=DataFile(uri="inputs.npz"),
                     labels=DataFile(uri="labels.csv"),
                     slices=self.slices,
+                    cluster=self.cluster,
                     perturbations=tuple(Perturbation.model_validate(one) for one in self.perturbations),
                 )
             ],
@@ -143,9 +145,10 @@ class Case:
                     "labels": {"uri": "labels.csv", "digest": digests["labels.csv"]},
                 },
                 "slices": [{"column": column} for column in self.slices],
+                **({"cluster": self.cluster} if self.cluster else {}),
             },
         }
-        quiet = {"name": "p95", "metric": "LatencyRatio", "quantile": "0.50", "limit": "9.00", "enforcement": "Hard"}
+        quiet = {"name": "p95", "metric": "LatencyRatio", "quantile": "0.95", "limit": "9.00", "enforcement": "Hard"}
         policy = {
             "apiVersion": "paritygate.io/v1alpha1",
             "kind": "ValidationPolicy",

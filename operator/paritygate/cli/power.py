@@ -90,7 +90,8 @@ def show_power(power: PowerPlan) -> None:
         then = "refused" if gate.refused else "can only fail" if gate.excluded else "can be proved"
         if not gate.hard:
             then = "reports only"
-        row = [gate.name, noun(gate.claim), threshold(gate.claim), f"{planned.have:,}", f"{planned.needed:,}"]
+        have = f"{planned.have:,}{'' if planned.items is None else ' clusters'}"
+        row = [gate.name, noun(gate.claim), threshold(gate.claim), have, f"{planned.needed:,}"]
         table.add_row(*map(escape, [*row, f"{planned.power:.0%}", amount(gate.claim, planned.smallest_margin), then]))
     for claim in power.later:
         row = [claim.name, noun(claim), threshold(claim), "-", "-", "-", "-", "later"]
@@ -118,7 +119,14 @@ def _explained(power: PowerPlan) -> list[str]:
     lines += [f"later: {', '.join(names)}: {when}" for when, names in by_time.items()]
     if power.measured:
         lines.append(f"measured, not counted by items: {', '.join(power.measured)}")
-    return lines
+    return [*lines, *beyond_the_labels(power.items)]
+
+
+def beyond_the_labels(items: Items) -> list[str]:
+    """What is assumed of how the items depend on each other, a line each."""
+    together = "clusters: the items of one are taken to do all alike, which is the worst that can be"
+    alike = "inputs are not read here: in an evaluation, items with the inputs of another are left out"
+    return [together, alike] if items.clusters is not None else [alike]
 
 
 def _dump(gate: Gate) -> dict[str, object]:

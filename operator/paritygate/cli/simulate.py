@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from paritygate.simulation import Candidate, Ending, Kind, Row, Setting, candidates, evaluate, summarize
 
-from .power import power_plan
+from .power import beyond_the_labels, power_plan
 from .show import new_console, new_table
 from .workers import cores, spread
 
@@ -176,7 +176,8 @@ def _margins(setting: Setting, rows: Sequence[Row]) -> list[str]:
 
 
 def _left_out(setting: Setting) -> list[str]:
-    return [f"Not simulated, taken as kept: {', '.join(setting.left_out)}."] if setting.left_out else []
+    lines = [f"Not simulated, taken as kept: {', '.join(setting.left_out)}."] if setting.left_out else []
+    return [*lines, *beyond_the_labels(setting.items)]
 
 
 def _percent(share: float) -> str:

@@ -86,7 +86,7 @@ def candidates(setting: Setting) -> tuple[Candidate, ...]:
     by_kind: dict[tuple[Metric, bool, str | None], Gate] = {}
     for gate in setting.hard():
         key = (gate.claim.metric, gate.slice is not None, gate.claim.perturbation)
-        if key not in by_kind or len(gate.sequence) < len(by_kind[key].sequence):
+        if key not in by_kind or gate.units < by_kind[key].units:
             by_kind[key] = gate
     movable = sorted((g for g in by_kind.values() if _movable(g)), key=lambda gate: gate.slice is not None)
     excluded = [gate for gate in setting.hard(excluded=True) if _movable(gate)]
@@ -96,7 +96,7 @@ def candidates(setting: Setting) -> tuple[Candidate, ...]:
     found += [made.losing(Kind.TWICE, gate, 2.0) for gate in movable[:1]]
     found.append(made.everywhere(Kind.BROKEN, BROKEN))
     if excluded:
-        found.append(made.losing(Kind.EXCLUDED, max(excluded, key=lambda gate: len(gate.sequence)), 2.0))
+        found.append(made.losing(Kind.EXCLUDED, max(excluded, key=lambda gate: gate.units), 2.0))
     return tuple(found)
 
 

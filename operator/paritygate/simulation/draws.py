@@ -2,6 +2,7 @@
 
 Columns of different kinds are drawn independently. A promotion needs every hard gate, so the promise holds whatever
 their dependence; where they go together, as in real models, an equal candidate passes rather more often than here.
+The items of a cluster have one luck: they do all alike, as far as they are alike, which is the worst that can be.
 """
 
 import math
@@ -42,7 +43,7 @@ def drawn(setting: Setting, candidate: Candidate, column: Column, draw: np.rando
             return _outcomes(setting, candidate, column, draw)
         case ColumnKind.DIFFERS:
             chance = _by_region(setting, candidate, column, lambda change: change.flips)
-            return (draw.random(chance.size) < chance).astype(np.int32)
+            return (_luck(setting, draw) < chance).astype(np.int32)
     return _losses(setting, candidate, column, draw)
 
 
@@ -52,7 +53,7 @@ def _outcomes(setting: Setting, candidate: Candidate, column: Column, draw: np.r
     if column.kind is ColumnKind.OUTCOME and candidate.kind is not Kind.BROKEN:
         more = _undiluted(setting, candidate)
         lost, won = np.minimum(lost * more, 1), np.minimum(won * more, 1)
-    luck = draw.random(lost.size)
+    luck = _luck(setting, draw)
     right = lost + won + (1 - lost - won) * (1 - BOTH_WRONG_SHARE)
     values = np.select([luck < lost, luck < lost + won, luck < right], [LOST, WON, BOTH_RIGHT], BOTH_WRONG)
     outcomes: Values = values.astype(np.int32)
@@ -83,7 +84,7 @@ def _lose_exactly(
 def _cells(setting: Setting, candidate: Candidate, column: Column, draw: np.random.Generator) -> Values:
     bears = setting.items.classes[column.parameter]
     chances = np.cumsum(given_label(candidate.cells[column]), axis=1)
-    luck, answers = draw.random(len(bears)), np.zeros(len(bears), np.int32)
+    luck, answers = _luck(setting, draw), np.zeros(len(bears), np.int32)
     for label in (0, 1):
         here = bears == bool(label)
         answers[here] = np.minimum(np.searchsorted(chances[label], luck[here], side="right"), 3)
@@ -97,11 +98,20 @@ def _losses(setting: Setting, candidate: Candidate, column: Column, draw: np.ran
     large = min(1.0, 3 * math.sqrt(spread))
     often = 0.9 * spread / large**2
     small = math.sqrt(0.1 * spread / (1 - often))
-    size = np.where(draw.random(true_loss.size) < often, large, small)
-    noise = np.where(draw.random(true_loss.size) < 0.5, size, -size)
+    size = np.where(_luck(setting, draw) < often, large, small)
+    noise = np.where(_luck(setting, draw) < 0.5, size, -size)
     # Rounded by lot: rounding always up would move the truth past the margin.
-    units = np.floor((noise + true_loss) * SCALE + draw.random(true_loss.size))
+    units = np.floor((noise + true_loss) * SCALE + _luck(setting, draw))
     return np.clip(units, -SCALE, SCALE).astype(np.int32)
+
+
+def _luck(setting: Setting, draw: np.random.Generator) -> Floats:
+    """A number in [0, 1) an item, the same for all of a cluster."""
+    clusters = setting.items.clusters
+    if clusters is None:
+        return draw.random(len(setting.items.ids))
+    found: Floats = draw.random(int(clusters.max(initial=-1)) + 1)[clusters]
+    return found
 
 
 def _by_region(setting: Setting, candidate: Candidate, column: Column, of: Callable[[Change], float]) -> Floats:
