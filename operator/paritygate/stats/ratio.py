@@ -24,7 +24,7 @@ from math import isfinite
 import numpy as np
 import numpy.typing as npt
 
-from .wealth import Floats, Ints, Wealth, check_counts, check_fraction, log_mean_exp, pass_threshold
+from .wealth import Floats, Ints, Wealth, check_counts, check_fraction, check_run, log_mean_exp, pass_threshold
 
 # l2 close to -s l1 cancels what both models share; the last six bet on the baseline alone and ruin a far guess.
 _BETS = [(l1, -l1 * k) for l1 in (0.1, 0.2, 0.35, 0.5, 0.7) for k in (1, 0.97, 1.03, 0.8, 1.2)]
@@ -117,24 +117,48 @@ def profile(
 
 
 def advance(
-    state: RatioState, batches: npt.ArrayLike, metric: RatioMetric, margin: float, *, harm: bool = False
+    state: RatioState,
+    batches: npt.ArrayLike,
+    metric: RatioMetric,
+    margin: float,
+    *,
+    harm: bool = False,
+    latch_only: bool = False,
 ) -> RatioState:
     """The process after a look behind each of `batches` (k, J), counts by row of the metric, of any size.
 
-    Cutting a run into several calls changes no bit of the result. Raises ValueError as `log_e`, or for totals of
-    another metric.
+    Cutting a run into several calls changes no bit of the result. With `latch_only`, which is far cheaper while a run
+    goes on, wealth stays as it was: only items, totals and the latch move on. Raises ValueError as `log_e`, or for
+    totals of another metric.
     """
-    counts = check_counts(batches, len(metric.rows))
-    if counts.ndim != 2:
-        raise ValueError(f"one run has batches of shape (k, {len(metric.rows)}), got {counts.shape}")
+    counts = check_run(batches, len(metric.rows))
     before = np.array(state.totals or (0,) * len(metric.rows), np.int64)
     if before.size != len(metric.rows):
         raise ValueError(f"the run so far counted {before.size} rows, the metric has {len(metric.rows)}")
     totals = before + np.cumsum(counts, axis=0)
     if not len(totals):
         return state
-    looks, log_wealth = _telling(state, totals, metric, margin, harm)
-    moved = state.after(log_wealth, totals[looks].sum(-1))
+    table, most, items = _whole(metric, margin, harm), _most(metric, totals, margin, harm), totals.sum(-1)
+    exact = np.full(len(totals), -np.inf)  # wealth at the looks that it was worked out for
+
+    def work_out(looks: Ints) -> bool:
+        exact[looks] = _smallest(totals[looks], table)
+        return looks.size > 0
+
+    def doubtful(least: float) -> Ints:
+        return np.flatnonzero((most >= least) & np.isneginf(exact))
+
+    while not state.latched and not (exact >= state.threshold).any():
+        if not work_out(doubtful(state.threshold)[:_LOOKS_WORKED_OUT]):
+            break
+    if latch_only:
+        latch = int(items[(exact >= state.threshold).argmax()]) if exact.max() >= state.threshold else None
+        moved = replace(state, items=int(items[-1]), latched_at=state.latched_at or latch)
+    else:
+        work_out(np.array([len(totals) - 1]))
+        while (looks := doubtful(max(state.sup_log_e, exact.max()))).size:
+            work_out(looks[np.argsort(-most[looks])[:_LOOKS_WORKED_OUT]])
+        moved = state.after(exact[exact > -np.inf], items[exact > -np.inf])
     return replace(moved, totals=tuple(totals[-1].tolist()))
 
 
@@ -274,39 +298,22 @@ def _guesses_near(metric: RatioMetric, totals: Ints) -> Ints:
     return near
 
 
-def _telling(
-    state: RatioState, totals: Ints, metric: RatioMetric, margin: float, harm: bool
-) -> tuple[npt.NDArray[np.bool_], Floats]:
-    """Which looks change what is known, and their log wealth: where it first is enough, where it is largest, the last.
-
-    Wealth near the estimated ratio is no less than the evidence. Looks at which it doesn't suffice are left out.
-    """
-    table = _whole(metric, margin, harm)
-    near = _guesses_near(metric, totals)
-    cuts = range(_LOOKS_AT_ONCE, len(totals), _LOOKS_AT_ONCE)
-    parts = zip(np.split(totals, cuts), np.split(near, cuts), strict=True)
-    most = np.concatenate([_smallest(some, table[:, guesses]) for some, guesses in parts])
-    exact = np.full(len(totals), -np.inf)
-
-    def work_out(looks: npt.NDArray[np.int64]) -> None:
-        exact[looks] = _smallest(totals[looks], table)
-
-    work_out(np.array([len(totals) - 1]))
-    while not state.latched and not (exact >= state.threshold)[:-1].any():
-        if not (looks := np.flatnonzero((most >= state.threshold) & np.isneginf(exact))[:_LOOKS_WORKED_OUT]).size:
-            break
-        work_out(looks)
-    while (looks := np.flatnonzero((most > max(state.sup_log_e, exact.max())) & np.isneginf(exact))).size:
-        work_out(looks[np.argsort(-most[looks])[:_LOOKS_WORKED_OUT]])
-    known = ~np.isneginf(exact)
-    return known, exact[known]
+def _most(metric: RatioMetric, totals: Ints, margin: float, harm: bool) -> Floats:
+    """An upper bound of the evidence (looks,) after `totals` (looks, J): wealth near the estimated ratio alone."""
+    table, near = _whole(metric, margin, harm), _guesses_near(metric, totals)
+    most = np.empty(len(totals))
+    for at in range(0, len(totals), _LOOKS_AT_ONCE):
+        some = slice(at, at + _LOOKS_AT_ONCE)
+        picked = table[:, near[some]]
+        logs = totals[some, None] @ picked.transpose(1, 0, 2, 3).reshape(len(near[some]), len(table), -1)
+        ends = logs.reshape(picked.shape[1:])
+        most[some] = log_mean_exp(np.minimum(ends[:, :-1], ends[:, 1:])).min(-1)
+    return most + _SLACK
 
 
 def _smallest(totals: Ints, table: Floats) -> Floats:
-    """Smallest wealth over the guesses (looks,), from total counts (looks, J) and log payoffs (J, guesses, bets), or
-    (J, looks, guesses, bets) where each look has guesses of its own.
-    """
-    logs = np.zeros((len(totals), *table.shape[-2:]))
+    """Smallest wealth over all guesses (looks,), from total counts (looks, J) and log payoffs (J, guesses, bets)."""
+    logs = np.zeros((len(totals), *table.shape[1:]))
     for count, row in zip(totals.T, table, strict=True):  # a matrix product's last bit varies with the number of looks
         logs += count[:, None, None] * row
     smallest: Floats = log_mean_exp(np.minimum(logs[:, :-1], logs[:, 1:])).min(-1)

@@ -28,22 +28,36 @@ class ConfusionProcess(TwoSided[ratio.RatioState, ratio.RatioState]):
         self._pass = ratio.RatioState(pass_threshold(terms.alpha))
         self._harm = ratio.RatioState(harm_threshold(terms.hard, terms.alpha_fail))
         self._log: list[Ints] = [np.zeros((0, CELLS), np.int64)]
+        self._settled = True
 
     @property
     def rule(self) -> str:
         """The bet and its numbers."""
         return f"profile/1 {self._name} b={BATCH}"
 
+    @property
+    def harm_peak(self) -> float:
+        """As `Process.harm_peak`."""
+        self._settle()
+        return super().harm_peak
+
     def take(self, values: Ints) -> None:
         """Count cells."""
-        self._count(tabulated(values, BATCH, CELLS))
+        batches = tabulated(values, BATCH, CELLS)
+        self._log.append(batches)
+        self._pass = self._advanced(self._pass, batches, latch_only=True)
+        self._harm = self._advanced(self._harm, batches, harm=True, latch_only=True)
+        self._settled = False
 
     def replay(self, log: str, n: int) -> None:
         """Count what a record says."""
-        self._count(decode_cells(log, n, BATCH, CELLS))
+        self._log.append(decode_cells(log, n, BATCH, CELLS))
+        self._settled = False
+        self._settle()
 
     def figures(self) -> dict[str, Any]:
         """The log, wealth and both models' ratios."""
+        self._settle()
         batches = self._batches
         before, after = ratio.ratio_estimates(self._metric, batches.sum(0)) if self.n else (None, None)
         return {
@@ -78,10 +92,15 @@ class ConfusionProcess(TwoSided[ratio.RatioState, ratio.RatioState]):
             return True
         return ratio.reaches(self._metric, totals, proven + SLACK, alpha)
 
-    def _count(self, batches: Ints) -> None:
-        self._log.append(batches)
-        self._pass = ratio.advance(self._pass, batches, self._metric, self._terms.margin)
-        self._harm = ratio.advance(self._harm, batches, self._metric, self._terms.margin, harm=True)
+    def _settle(self) -> None:
+        """Work out the wealth, once: while items are counted only the latches are."""
+        if not self._settled:
+            self._pass = self._advanced(ratio.RatioState(self._pass.threshold), self._batches)
+            self._harm = self._advanced(ratio.RatioState(self._harm.threshold), self._batches, harm=True)
+            self._settled = True
+
+    def _advanced(self, state: ratio.RatioState, batches: Ints, **how: bool) -> ratio.RatioState:
+        return ratio.advance(state, batches, self._metric, self._terms.margin, **how)
 
     @property
     def _batches(self) -> Ints:
