@@ -24,7 +24,7 @@ from math import isfinite
 import numpy as np
 import numpy.typing as npt
 
-from .wealth import Floats, Ints, Wealth, check_counts, check_fraction, check_run, log_mean_exp, pass_threshold
+from .wealth import Floats, Ints, Wealth, check_counts, check_fraction, log_mean_exp, pass_threshold
 
 # l2 close to -s l1 cancels what both models share; the last six bet on the baseline alone and ruin a far guess.
 _BETS = [(l1, -l1 * k) for l1 in (0.1, 0.2, 0.35, 0.5, 0.7) for k in (1, 0.97, 1.03, 0.8, 1.2)]
@@ -131,7 +131,9 @@ def advance(
     goes on, wealth stays as it was: only items, totals and the latch move on. Raises ValueError as `log_e`, or for
     totals of another metric.
     """
-    counts = check_run(batches, len(metric.rows))
+    counts = check_counts(batches, len(metric.rows))
+    if counts.ndim != 2:
+        raise ValueError(f"one run has batches of shape (k, {len(metric.rows)}), got {counts.shape}")
     before = np.array(state.totals or (0,) * len(metric.rows), np.int64)
     if before.size != len(metric.rows):
         raise ValueError(f"the run so far counted {before.size} rows, the metric has {len(metric.rows)}")
