@@ -67,6 +67,22 @@ POOL_CASES = [
         )
         for provider in ("cpu", "ExecutionProvider", "CUDAExecutionProvider ")
     ),
+    *(
+        Case(
+            f"answer cache of {size}", "AcceleratorPool", {"answerCache": {"persistentVolumeClaim": "a", "size": size}}
+        )
+        for size in ("1", "500M", "10Gi")
+    ),
+    *(
+        Case(
+            f"answer cache of {size!r}",
+            "AcceleratorPool",
+            {"answerCache": {"persistentVolumeClaim": "a", "size": size}},
+            "must be a number of bytes",
+        )
+        for size in ("0", "1.5Gi", "10 Gi", "10GB", "500m")
+    ),
+    Case("answer cache nowhere", "AcceleratorPool", {"answerCache": {"size": "1Gi"}}, "persistentVolumeClaim"),
     Case("torch", "AcceleratorPool", {"runtime": {"name": "torch"}}),
     Case(
         "torch on TensorRT",

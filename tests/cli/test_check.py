@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -124,6 +125,9 @@ def test_the_baselines_answers_are_kept_where_cache_says(case: Case, capfd: pyte
     assert found[0] == "0"
     assert int(found[1]) > 0
     assert len(list(cache.iterdir())) == 1  # the link to it is gone with the check, what was kept is not
+    shutil.rmtree(cache)
+    assert main(arguments(folder, f"--cache={cache}", "--cache-size=10k", "--json")) == 0
+    assert list(cache.iterdir()) == []  # they would take more
 
 
 def test_items_that_the_candidate_was_calibrated_on_can_not_judge_it(
@@ -207,6 +211,8 @@ WRONG: list[tuple[str, Callable[[Path], None], str, str]] = [
     ("provider", untouched, "--provider=CPU", "--provider CPU: must be an execution provider"),
     ("no calibration", untouched, "--calibration=nowhere.npz", "--calibration: "),
     ("calibration is a model", untouched, "--calibration=fp32.onnx", "fp32.onnx ends in '.onnx': give the inputs"),
+    ("cache of no size", untouched, "--cache-size=much", "--cache-size: much must be a number of bytes, such as 10Gi"),
+    ("size of no cache", untouched, "--cache-size=1Gi", "--cache-size: nothing is kept without --cache"),
     ("cache is a file", untouched, "--cache=fp32.onnx", "--cache: fp32.onnx can't be made a folder"),
     ("evidence nowhere", untouched, "--evidence=no/such/folder/e.json", "--evidence: "),
 ]

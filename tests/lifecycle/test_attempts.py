@@ -138,6 +138,20 @@ def test_a_pool_that_no_node_satisfies_says_what_the_scheduler_says_and_ends_wit
     assert "nodeSelector, tolerations and resources" in world.message()
 
 
+def test_a_claim_that_is_not_there_is_told_of_with_where_it_is_named() -> None:
+    world = World()
+    world.rest()
+    said = '0/2 nodes are available: persistentvolumeclaim "answers" not found.'
+    world.pod_status(
+        phase="Pending",
+        conditions=[{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": said}],
+    )
+    world.rest()
+    assert world.standing() == ("Unknown", "Unschedulable")
+    assert said in world.message()
+    assert "Create it in the validation's namespace: a pvc:// URI or the pool's answerCache names it" in world.message()
+
+
 @pytest.mark.parametrize(
     ("waiting", "reason"),
     [("ImagePullBackOff", "ImagePullFailed"), ("CreateContainerConfigError", "ContainerConfigFailed")],

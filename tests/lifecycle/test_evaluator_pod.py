@@ -155,6 +155,28 @@ def test_claims_are_mounted_for_fetch_alone_and_read_only() -> None:
         assert not [path for path in _mounts(pod, container) if path.startswith("/pvc")]
 
 
+def test_the_answer_cache_is_mounted_for_the_referee_alone() -> None:
+    pod = _pod(pool=builders.pool(answerCache={"persistentVolumeClaim": "answers", "size": "2Gi"}))
+    assert _mounts(pod, "referee")["/evaluation/cache"] is True
+    assert _env(pod, "referee")["PARITYGATE_CACHE_BYTES"] == str(2 << 30)
+    for container in ("fetch", "runner"):
+        assert "/evaluation/cache" not in _mounts(pod, container)
+        assert "PARITYGATE_CACHE_BYTES" not in _env(pod, container)
+    claims = [v for v in pod["volumes"] if v.get("persistentVolumeClaim", {}).get("claimName") == "answers"]
+    assert claims == [{"name": "cache", "persistentVolumeClaim": {"claimName": "answers"}}]
+    # A volume's root belongs to root until it is given to the group; every file of a large one need not be looked at.
+    assert pod["securityContext"]["fsGroup"] == 65532
+    assert pod["securityContext"]["fsGroupChangePolicy"] == "OnRootMismatch"
+
+
+def test_a_pool_with_an_answer_cache_is_the_same_evaluation() -> None:
+    """What it keeps changes no verdict: an owner who adds one does not make everybody judge anew."""
+    first, second = World(), World(pool=builders.pool(answerCache={"persistentVolumeClaim": "answers"}))
+    first.rest()
+    second.rest()
+    assert first.job() == second.job()
+
+
 def test_the_pool_says_where_it_runs_and_with_what() -> None:
     pod = _pod(
         pool=builders.pool(
@@ -206,3 +228,10 @@ def test_what_the_evaluator_reads_is_what_the_operator_writes() -> None:
     wanted = TypeAdapter(list[Wanted]).validate_json(_env(pod, "fetch")["PARITYGATE_FETCH"])
     assert len(wanted) == 4
     assert set(_env(pod, "referee")) == {"HOME", "PARITYGATE_PLAN", "PARITYGATE_ATTEMPT"}
+    from paritygate_evaluator.layout import Layout
+    from paritygate_evaluator.referee.cache_room import CACHE_BYTES
+
+    with_cache = _pod(pool=builders.pool(answerCache={"persistentVolumeClaim": "answers"}))
+    assert _env(with_cache, "referee")[CACHE_BYTES] == str(10 << 30)
+    folder = Layout.from_environment().root / "cache"
+    assert _mounts(with_cache, "referee")[str(folder)]

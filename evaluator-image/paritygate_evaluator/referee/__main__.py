@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from ..ending import EvaluatorError, end_with, leave_message
 from ..layout import Layout
 from ..terminate import end_on_terminate
+from .cache_room import CACHE_BYTES, DEFAULT_BYTES
 from .client import Runner
 from .evaluation import Artefacts, Evaluation, error_result
 from .labels import Labels, read_labels, together
@@ -44,8 +45,9 @@ def main() -> int:
         return Runner.connect(layout.socket, _PATIENCE)
 
     try:
+        cache_bytes = int(os.environ.get(CACHE_BYTES) or DEFAULT_BYTES)
         evaluation = Evaluation(
-            plan, labels_of(plan, layout), _artefacts(layout), connect, _tell, attempt, layout.cache
+            plan, labels_of(plan, layout), _artefacts(layout), connect, _tell, attempt, layout.cache, cache_bytes
         )
         result = evaluation.run()
     except EvaluatorError as error:

@@ -40,6 +40,7 @@ from paritygate.judge import (
 
 from ..ending import EvaluatorError
 from .cache import kept_answers
+from .cache_room import DEFAULT_BYTES
 from .client import Description, Ints, ModelFailedError, Runner
 from .evidence import REPEATED, Evidence, NotFiniteError
 from .extent import Extent
@@ -84,6 +85,8 @@ class Evaluation:
     attempt: int = 1
     cache: Path | None = None
     """A folder in which the baseline's answers are kept for the next candidate."""
+    cache_bytes: int = DEFAULT_BYTES
+    """What all that is kept there may take."""
     _checks: list[CheckRecord] = field(default_factory=list)
     _environment: dict[str, str] = field(default_factory=dict)
     _known: Items | None = None
@@ -173,6 +176,8 @@ class Evaluation:
             self._environment |= runner.utilisation(role).told(role, evidence.threads, loaded.baseline.provider)
         if self.cache:
             self._environment["baselineAnswersFromCache"] = str(evidence.cached)
+        if evidence.forged:
+            self._environment["answerCache"] = "what was kept is not what the baseline answers; it was thrown away"
         if not self._checks[-1].ok:
             return None  # times of a candidate that can't be judged decide nothing
         if items.failed():
@@ -224,7 +229,9 @@ class Evaluation:
         soft = {claim.metric for claim in self.plan.claims if claim.metric in SOFT_ONLY}
         figures = Figures(scorer, soft, self.labels)
         runtime = {"runtime": baseline.runtime, "provider": baseline.provider, "threads": self._environment["threads"]}
-        kept = kept_answers(self.cache, self.plan, self.artefacts.baseline_digest, runtime, len(self.labels))
+        kept = kept_answers(
+            self.cache, self.cache_bytes, self.plan, self.artefacts.baseline_digest, runtime, len(self.labels)
+        )
         threads = int(self._environment["threads"])
         return Evidence(runner, scorer, self.labels, columns, perturbations, kept, figures, threads)
 

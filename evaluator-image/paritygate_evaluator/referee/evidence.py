@@ -5,7 +5,7 @@ revealed yet does not exist for the judge.
 """
 
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -29,6 +29,9 @@ _WORST = 20
 
 REPEATED = 256
 """Items of the A/A run."""
+
+AUDITED = 256
+"""Kept answers that are computed again before any is believed."""
 
 UNJUDGED = -1
 """Outcome of an item that is not revealed, where outcomes take a byte each."""
@@ -97,6 +100,8 @@ class Evidence:
     """Told of every chunk of the items as they are: what can only warn."""
     threads: int = 1
     """Callers among which the runner shares the batches of a chunk."""
+    forged: bool = False
+    """Whether kept answers were found that the baseline does not give, and thrown away."""
     _views: dict[str, View] = field(default_factory=dict)
     _trailing: tuple[tuple[int, ...], ...] | None = None
     _row_bytes: int = 1024
@@ -128,7 +133,13 @@ class Evidence:
         yield from self._views.items()
 
     def tune(self) -> int:
-        """Let the runner choose the batch size for both models, if no kept answers tell it; it is returned."""
+        """Let the runner choose the batch size for both models, if no kept answers tell it; it is returned.
+
+        Kept answers are believed only if the baseline gives some of them again. Raises ModelFailedError.
+        """
+        if self.cache and not self._still_true(self.cache):
+            self.cache.throw_away()
+            self.forged = True
         kept = self.cache.batch if self.cache else None
         if kept is None:
             self._batch, self._seconds = self.runner.batch()
@@ -137,6 +148,15 @@ class Evidence:
         if self.cache:
             self.cache.begin(self._batch)
         return self._batch
+
+    def _still_true(self, cache: OutputCache) -> bool:
+        batch, indices = cache.batch, cache.sample(AUDITED)
+        known = cache.look(indices) if len(indices) else None
+        if batch is None or known is None:
+            return True
+        again = self.runner.outputs("baseline", indices, batch)
+        alike = [(array.dtype, array.shape) for array in known] == [(array.dtype, array.shape) for array in again]
+        return alike and not _far_apart(known, again)
 
     @property
     def cached(self) -> int:
@@ -280,7 +300,7 @@ class Evidence:
         return outputs
 
 
-def _far_apart(one: tuple[Array, ...], two: tuple[Array, ...]) -> int:
+def _far_apart(one: Sequence[Array], two: Sequence[Array]) -> int:
     """Items of which some number moved by more than rounding does."""
     rows = len(one[0])
     moved = np.zeros(rows, np.bool_)

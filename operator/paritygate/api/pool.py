@@ -97,6 +97,42 @@ class PoolRuntime(Model):
     threads: int | None = Field(default=None, ge=1, le=256, description="Default: the container's cpu quota.")
 
 
+_UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12} | {
+    "Ki": 1 << 10,
+    "Mi": 1 << 20,
+    "Gi": 1 << 30,
+    "Ti": 1 << 40,
+}
+
+Bytes = Annotated[
+    str,
+    Field(max_length=16),
+    matching(f"[1-9][0-9]{{0,11}}({'|'.join(filter(None, _UNITS))})?", "must be a number of bytes, such as 10Gi"),
+]
+"""A size as a Kubernetes quantity in whole units."""
+
+
+def bytes_of(size: str) -> int:
+    """The number of a `Bytes`."""
+    digits = size.rstrip("kKMGTi")
+    return int(digits) * _UNITS[size.removeprefix(digits)]
+
+
+class AnswerCache(Model):
+    """Where referees keep what baselines answered, for the next candidate.
+
+    Whoever can write the volume can write answers: let nobody else mount it.
+    """
+
+    persistent_volume_claim: Name = Field(
+        description="A claim of this name in the namespace of each validation, written by referees alone. Whoever else "
+        "can write it can write what a baseline is said to have answered."
+    )
+    size: Bytes = Field(
+        default="10Gi", description="What it may hold. Entries that were used longest ago are removed as a whole."
+    )
+
+
 class PoolSpec(Model):
     """A pool of nodes with the same device."""
 
@@ -117,6 +153,10 @@ class PoolSpec(Model):
         default=None, description="The pods' PriorityClass: low, so that serving goes first."
     )
     runtime: PoolRuntime = PoolRuntime()
+    answer_cache: AnswerCache | None = Field(
+        default=None,
+        description="Keeps the baseline's answers for the next candidate: half of an evaluation's work. Times never.",
+    )
     allowed_namespaces: Annotated[tuple[Name, ...], SET] = Field(
         default=(), max_length=256, description="Namespaces whose validations may run here. Empty: every namespace."
     )

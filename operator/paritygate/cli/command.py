@@ -8,8 +8,11 @@ from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
 
+from pydantic import TypeAdapter, ValidationError
+
 from paritygate.api import Purpose, Technique
 from paritygate.api.manifest import ManifestError
+from paritygate.api.pool import Bytes, bytes_of
 from paritygate.judge import PlanError
 
 from .usage import EXIT_INTERRUPTED, EXIT_USAGE, UsageError
@@ -180,6 +183,12 @@ def _check(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="keep the baseline's answers here for the next candidate; made if it isn't there. Latency is never kept",
     )
+    parser.add_argument(
+        "--cache-size",
+        type=_bytes,
+        metavar="SIZE",
+        help="what may be kept there: entries used longest ago are removed as a whole (default 10Gi)",
+    )
     parser.add_argument("--threads", type=_positive, metavar="N", help="cores to use (default: as many as are allowed)")
     parser.add_argument("--json", action="store_true", help="print verdict, plan and result as JSON on stdout")
     parser.add_argument("--evidence", type=Path, metavar="FILE", help="write the record that `verify` rechecks")
@@ -237,6 +246,13 @@ def _whole(text: str) -> int:
     if number < 0:
         raise argparse.ArgumentTypeError(f"{text} is below 0")
     return number
+
+
+def _bytes(text: str) -> int:
+    try:
+        return bytes_of(TypeAdapter(Bytes).validate_python(text))
+    except ValidationError as error:
+        raise argparse.ArgumentTypeError(f"{text} {error.errors()[0]['msg'].removeprefix('Value error, ')}") from error
 
 
 def _positive(text: str) -> int:

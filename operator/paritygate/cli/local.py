@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from paritygate_evaluator.layout import ROOT, TERMINATION_LOG, Layout
+from paritygate_evaluator.referee.cache_room import CACHE_BYTES, DEFAULT_BYTES
 from pydantic import ValidationError
 
 from paritygate.api import DataFile, EvaluationPlan, EvaluationResult, Outcome, Progress, Reason, Subject
@@ -35,6 +36,8 @@ class LocalEvaluation:
     tell: Callable[[Progress], None]
     cache: Path | None = None
     """A folder in which the baseline's answers are kept for the next candidate."""
+    cache_bytes: int = DEFAULT_BYTES
+    """What all that is kept there may take."""
 
     def run(self) -> EvaluationResult:
         """Fetch, run, judge. An error of any of the three is a result too: outcome Error, with its reason."""
@@ -67,13 +70,16 @@ class LocalEvaluation:
         # Only the referee is told the plan: the runner, with somebody's models in it, sees no margin and no label.
         with (
             _process("runner", layout, {"PARITYGATE_RUNNER": json.dumps(runner)}, subprocess.DEVNULL),
-            _process("referee", layout, {"PARITYGATE_PLAN": json.dumps(self.plan.dump())}, subprocess.PIPE) as referee,
+            _process("referee", layout, self._referee(), subprocess.PIPE) as referee,
         ):
             last = self._follow(referee.stdout) if referee.stdout else b""
             code = referee.wait()
         if code:
             return self._error(*_left_behind(layout, "referee", code))
         return self._result(last, layout)
+
+    def _referee(self) -> dict[str, str]:
+        return {"PARITYGATE_PLAN": json.dumps(self.plan.dump()), CACHE_BYTES: str(self.cache_bytes)}
 
     def _follow(self, lines: IO[bytes]) -> bytes:
         """Tell every progress line; the last line."""

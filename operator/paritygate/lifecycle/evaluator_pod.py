@@ -8,9 +8,11 @@ for its own.
 import hashlib
 import json
 from collections.abc import Iterable
+from typing import Any
 from urllib.parse import urlsplit
 
 from paritygate.api import AcceleratorPool, CompressionValidation, EvaluationPlan, ValidationPolicy
+from paritygate.api.pool import AnswerCache, bytes_of
 
 from .durations import parse
 from .model import ATTEMPT_LABEL, DIGEST_LABEL, MANAGED_BY, UID_LABEL, VALIDATION_LABEL, Manifest, Settings
@@ -26,6 +28,9 @@ _MOUNTS = {
     "referee": {"labels": "ro", "found": "ro", "socket": "rw"},
 }
 """Container -> volume -> access. Each volume is an emptyDir below `/evaluation`."""
+
+_CACHE = "cache"
+"""The volume of a pool's answer cache, below `/evaluation` in the referee: neither models nor stores come near it."""
 
 _BESIDE = {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"cpu": "1", "memory": "1Gi"}}
 """Resources of fetch and referee: fixed, so that only the runner's come from the pool."""
@@ -98,7 +103,7 @@ def _labels(validation: CompressionValidation, input_digest: str, attempt: int) 
 
 def _pod(plan: EvaluationPlan, attempt: int, pool: AcceleratorPool, image: str, settings: Settings) -> Manifest:
     claims = _claims(plan)
-    spec: dict[str, object] = {
+    spec: dict[str, Any] = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
@@ -124,11 +129,22 @@ def _pod(plan: EvaluationPlan, attempt: int, pool: AcceleratorPool, image: str, 
         ],
         "volumes": _volumes(claims),
     }
+    if pool.spec.answer_cache:
+        _add_answer_cache(spec, pool.spec.answer_cache)
     if pool.spec.runtime_class_name:
         spec["runtimeClassName"] = pool.spec.runtime_class_name
     if pool.spec.priority_class_name:
         spec["priorityClassName"] = pool.spec.priority_class_name
     return spec
+
+
+def _add_answer_cache(spec: dict[str, Any], cache: AnswerCache) -> None:
+    """A claim that only the referee mounts. The group is for volumes whose root belongs to root."""
+    spec["securityContext"] |= {"fsGroup": USER, "fsGroupChangePolicy": "OnRootMismatch"}
+    spec["volumes"].append({"name": _CACHE, "persistentVolumeClaim": {"claimName": cache.persistent_volume_claim}})
+    (referee,) = (one for one in spec["containers"] if one["name"] == "referee")
+    referee["volumeMounts"].append({"name": _CACHE, "mountPath": f"{ROOT}/{_CACHE}", "readOnly": False})
+    referee["env"].append({"name": "PARITYGATE_CACHE_BYTES", "value": str(bytes_of(cache.size))})
 
 
 def _container(

@@ -128,6 +128,10 @@ def _of_pod(pod: Manifest) -> Sight:
     for condition in pod.get("status", {}).get("conditions") or ():
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
             said = str(condition.get("message") or "no node fits")
+            if re.search('persistentvolumeclaim "[^"]*" not found', said):
+                said = (
+                    f"{said} Create it in the validation's namespace: a pvc:// URI or the pool's answerCache names it"
+                )
             return Pending(Reason.UNSCHEDULABLE, said, _instant(condition.get("lastTransitionTime")))
     return Pending(None, "the evaluator's pod is being set up")
 
