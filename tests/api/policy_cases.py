@@ -175,6 +175,16 @@ POLICY_CASES = [
         for i in ("evaluator:latest", f"@{SHA}", f"{SHA}", "evaluator@sha256:12")
     ),
     Case("two gates of a name", "ValidationPolicy", {"gates": 2 * POLICY["spec"]["gates"][:1]}, "uplicate"),
+    Case(
+        "all items and not all",
+        "ValidationPolicy",
+        {"evaluation": {"everyItem": True, "maxItems": 5000}},
+        "everyItem asks for all items and maxItems forbids some of them",
+    ),
+    *(
+        Case(f"items: {limits}", "ValidationPolicy", {"evaluation": limits})
+        for limits in ({"everyItem": True}, {"maxItems": 5000}, {"everyItem": False, "maxItems": 5000})
+    ),
     Case("a required pack", "ValidationPolicy", {"requiredPacks": [{"name": "Core"}]}, NAME),
     Case("required packs", "ValidationPolicy", {"requiredPacks": [{"name": "core"}]}),
     Case("a required pack twice", "ValidationPolicy", {"requiredPacks": 2 * [{"name": "core"}]}, "uplicate"),

@@ -58,6 +58,20 @@ def test_many_suspects_support_each_other() -> None:
     assert adjusted_exploratory([math.log(25)]) == pytest.approx([0.04])
 
 
+@given(st.lists(st.floats(-5, 20), min_size=1, max_size=25), st.integers(0, 40), st.sampled_from([0.05, 0.2]))
+def test_of_a_larger_family_the_largest_may_be_given_alone(log_e: list[float], others: int, q: float) -> None:
+    family = np.array([*log_e, *[-5.0] * others])
+    whole = adjusted_exploratory(family)[: len(log_e)]
+    alone = adjusted_exploratory(log_e, len(family))
+    assert [value for value in alone if value <= q] == pytest.approx([value for value in whole if value <= q])
+    assert ((alone <= q) == (whole <= q)).all()
+
+
+def test_a_family_is_no_smaller_than_its_members() -> None:
+    with pytest.raises(ValueError, match="2 slices are more than the 1"):
+        adjusted_exploratory([1.0, 2.0], 1)
+
+
 def test_of_the_slices_listed_few_are_innocent() -> None:
     rng, shares = np.random.default_rng(31), []
     for _ in range(200):

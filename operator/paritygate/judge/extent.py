@@ -7,7 +7,6 @@ from paritygate.api import (
     TRAITS,
     Check,
     Claim,
-    Enforcement,
     EvaluationPlan,
     EvaluationResult,
     Evidence,
@@ -90,19 +89,10 @@ def _check_cap(
         if name := claims[record.claim].perturbation:
             most[name] = max(record.n, most.get(name, 0))
     least = result.items + sum(most.values())
-    if result.judged < least:
-        raise ResultRefused(f"{result.judged:,} items are said to be judged, the counts are of {least:,}")
     if plan.max_items is not None and result.judged > plan.max_items:
         raise ResultRefused(f"{result.judged:,} items were judged, the plan allows {plan.max_items:,}")
-    for record in counted:
-        hard = claims[record.claim].enforcement is Enforcement.HARD
-        if hard and _stopped_short(record) and result.judged != plan.max_items:
-            raise ResultRefused(f"{record.name}: the rest was left out, and {result.judged:,} items are not the cap")
-
-
-def _stopped_short(record: GateRecord) -> bool:
-    undecided = record.pass_at is None and record.harm_at is None
-    return undecided and record.planned is not None and record.n < record.planned.have
+    if result.judged < least or (not most and result.judged > least):
+        raise ResultRefused(f"{result.judged:,} items are said to be judged, the counts are of {least:,}")
 
 
 def _check_in_order(plan: EvaluationPlan, whole: list[GateRecord], result: EvaluationResult) -> None:
