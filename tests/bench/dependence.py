@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from paritygate.stats import bounded, cluster, flip, gap, harm, judged, locked, multiple, plan, rate, ratio
-from paritygate.stats.wealth import harm_threshold, pass_threshold
+from paritygate.stats.wealth import Wealth, harm_threshold, pass_threshold
 
 ALPHA, PATHS = 0.05, 4000
 ALLOWED = ALPHA + 3 * math.sqrt(ALPHA * (1 - ALPHA) / PATHS)
@@ -26,6 +26,8 @@ def parts() -> Iterator[Callable[[], list[dict[str, Any]]]]:
     yield _resumed_at_the_margin
     yield _tiny_slice_at_the_margin
     yield _culprits
+    yield partial(_exploratory_list, 0.02)
+    yield partial(_exploratory_list, 0.10)
     yield _items_to_a_narrow_gap
     yield _items_of_twenty_slices
     yield _no_flips_at_all
@@ -126,7 +128,7 @@ def _overlapping_slices_at_the_margin() -> list[dict[str, Any]]:
 
 
 def _resumed_at_the_margin() -> list[dict[str, Any]]:
-    draw, m, f, start, passed = np.random.default_rng(20), 0.02, 0.04, flip.FlipState(pass_threshold(ALPHA)), 0
+    draw, m, f, start, passed = np.random.default_rng(20), 0.02, 0.04, Wealth(pass_threshold(ALPHA)), 0
     for _ in range(PATHS):
         counts = draw.multinomial(8, [(f + m) / 2, (f - m) / 2, 1 - f, 0], size=400)
         state, at = start, 0
@@ -158,6 +160,33 @@ def _culprits() -> list[dict[str, Any]]:
         row("runs in which Holm names an innocent slice, 5 guilty of 20", float(np.mean(blamed)), unit, limit),
         row("innocent slices in the list of e-BH, 5 guilty of 20", float(np.mean(listed)), "share", ALPHA),
     ]
+
+
+def _exploratory_list(guilty: float) -> list[dict[str, Any]]:
+    """Two columns of eight slices that cut the same items, the second exactly at the margin throughout.
+
+    The first slice of the first column loses `guilty`, its others as much less as keeps the second at the margin. One
+    looks after every 128 items and stops, as an adversary would, as soon as an innocent slice is in the list.
+    """
+    margin, side, looks = 0.02, 8, 19
+    losses = np.full((side, side), (margin * side - guilty) / (side - 1))
+    losses[0] = guilty
+    kinds = np.stack((0.02 + losses, np.full_like(losses, 0.02), 0.96 - losses), -1).reshape(-1) / side**2
+    draw, shares = np.random.default_rng(26), []
+    innocent = np.arange(2 * side) >= (1 if guilty > margin else 0)
+    for _ in range(0, PATHS, 250):
+        totals = np.cumsum(draw.multinomial(128, kinds, size=(250, looks)), axis=1)
+        cells = totals.reshape(250, looks, side, side, 3)
+        counts = np.concatenate((cells.sum(3), cells.sum(2)), axis=2)
+        wealth = harm.log_harm(counts[..., 0], counts[..., 1], counts[..., 2], margin)
+        for path in wealth:
+            named = np.stack([multiple.adjusted_exploratory(look) <= ALPHA for look in path])
+            wrongly = (named & innocent).any(-1)
+            end = named[int(wrongly.argmax()) if wrongly.any() else -1]
+            shares.append((end & innocent).sum() / max(1, end.sum()))
+    name = "16 overlapping slices, all at the margin" if guilty <= margin else "16 overlapping slices, one guilty"
+    limit = round(ALLOWED, 4)
+    return [row(f"innocent share of the exploratory list, {name}", float(np.mean(shares)), "share", limit)]
 
 
 def _items_of_twenty_slices() -> list[dict[str, Any]]:

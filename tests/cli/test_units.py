@@ -3,7 +3,6 @@
 import pytest
 from paritygate.api import (
     TRAITS,
-    CheckRecord,
     Claim,
     Culprit,
     Decision,
@@ -14,11 +13,12 @@ from paritygate.api import (
     Outcome,
     Reason,
     RepeatRecord,
+    Suspect,
     Underpowered,
 )
 from paritygate.cli.show import show_verdict
 from paritygate.cli.units import amount, span, threshold
-from paritygate.judge import Verdict, describe, plan_digest
+from paritygate.judge import Verdict, describe, finite_record, plan_digest
 from paritygate.judge.wording import noun
 
 from tests.evaluator.case import Case
@@ -91,8 +91,12 @@ def test_the_table_fits_a_page_and_every_cause_has_its_line(case: Case, capsys: 
         reason=Reason.HARM_PROVED,
         message="worse",
         gates=records,
-        checks=(CheckRecord(name="Finite", ok=True),),
+        checks=(finite_record(plan, 576, 10_000, 576),),
         culprits=tuple(Culprit(gate=f"gate-{k}", adjusted=0.01) for k in range(7)),
+        exploratory=tuple(
+            Suspect(column="site", value=f"s{k}", n=200, n10=9, n01=1, log_e=6.0, adjusted=0.01) for k in range(6)
+        ),
+        exploratory_family=40,
         repeat=RepeatRecord(items=256, baseline=0, candidate=2),
     )
     show_verdict(plan, result, Verdict(result.outcome, result.reason, result.message))
@@ -105,6 +109,11 @@ def test_the_table_fits_a_page_and_every_cause_has_its_line(case: Case, capsys: 
     assert (
         "Named as the cause, at most 5% to name any wrongly: gate-0, gate-1, gate-2, gate-3, gate-4 and 2 more"
         in joined
+    )
+    assert "  site s4: 4.00 pt lost (n=200)\n  and 1 more, in the record" in joined
+    assert "(40 such slices were looked at; of those named at most 5% on average don't)" in joined
+    assert (
+        "Finite: no NaN or infinity in 576 of 10,000 items: with 95 % confidence fewer than 0.52 % give one" in joined
     )
     assert "Asked again, 256 items: answered differently by the baseline 0, by the candidate 2" in joined
 

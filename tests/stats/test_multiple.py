@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from paritygate.stats.harm import log_harm_path
+from paritygate.stats.harm import log_harm, log_harm_path
 from paritygate.stats.multiple import adjusted_exploratory, adjusted_harm, alpha_of_candidate
 
 
@@ -81,6 +81,17 @@ def test_of_the_slices_listed_few_are_innocent() -> None:
         listed = adjusted_exploratory(logs) <= 0.1
         shares.append(listed[:15].sum() / max(1, listed.sum()))
     assert np.mean(shares) <= 0.1
+
+
+def test_stopping_when_an_innocent_slice_is_listed_lists_few_of_them() -> None:
+    """Two columns cut the same items, and every slice is exactly at its margin: whoever is listed is innocent."""
+    rng, wrong, paths = np.random.default_rng(33), 0, 300
+    kinds = np.tile([0.04, 0.02, 0.94], 16) / 16
+    for cells in np.cumsum(rng.multinomial(128, kinds, size=(paths, 12)), axis=1).reshape(paths, 12, 4, 4, 3):
+        counts = np.concatenate((cells.sum(2), cells.sum(1)), axis=1)
+        wealth = log_harm(counts[..., 0], counts[..., 1], counts[..., 2], 0.02)
+        wrong += any((adjusted_exploratory(look) <= 0.1).any() for look in wealth)
+    assert wrong / paths <= 0.1
 
 
 def test_a_line_of_candidates_shares_alpha() -> None:

@@ -104,16 +104,16 @@ def _worth_a_look(plan: EvaluationPlan, result: EvaluationResult) -> list[str]:
     claim = overall_claim(plan)
     if not result.exploratory or claim is None:
         return []
-    said = [
-        f"{s.column}={s.value} ({amount(claim, (s.n10 - s.n01) / s.n)} lost, n={s.n:,})"
-        for s in result.exploratory[:_MOST_SUSPECTS]
+    wrongly = f"of those named at most {float(plan.alpha_fail):.0%} on average don't"
+    lines = [
+        f"Worth a look, not a verdict: no hard gate is about them, and they seem to lose more than {threshold(claim)}",
+        f"  ({result.exploratory_family:,} such slices were looked at; {wrongly})",
     ]
-    more = len(result.exploratory) - len(said)
-    named = ", ".join(said) + (f" and {more} more" if more > 0 else "")
-    return [
-        f"Worth a look, not a verdict: {named}. Of {result.exploratory_family:,} slices without a hard gate these seem "
-        f"to lose more than {threshold(claim)}; of those named at most {float(plan.alpha_fail):.0%} on average don't"
-    ]
+    for suspect in result.exploratory[:_MOST_SUSPECTS]:
+        lost = amount(claim, (suspect.n10 - suspect.n01) / suspect.n)
+        lines.append(f"  {suspect.column} {suspect.value}: {lost} lost (n={suspect.n:,})")
+    more = len(result.exploratory) - _MOST_SUSPECTS
+    return [*lines, f"  and {more} more, in the record"] if more > 0 else lines
 
 
 def _items(result: EvaluationResult) -> list[str]:
