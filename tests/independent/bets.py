@@ -72,6 +72,18 @@ def rate(batches: Iterable[tuple[int, int]], limit: float) -> Iterator[float]:
         yield wealth
 
 
+def mean_rate(batches: Iterable[Losses], limit: float) -> Iterator[float]:
+    """`rate/1` over shares of hits: the same stake, of the mean share in earlier batches."""
+    seen, shares, wealth = 0, 0.0, 0.0
+    for batch in batches:
+        believed = min(limit, (shares + PRIOR_ITEMS * limit / 2) / (seen + PRIOR_ITEMS))
+        bet = (limit - believed) / (limit * (1 - limit))
+        wealth += math.fsum(count * math.log1p(bet * (limit - share)) for share, count in batch)
+        seen += sum(count for _, count in batch)
+        shares += math.fsum(share * count for share, count in batch)
+        yield wealth
+
+
 def allowed_loss(population: int, margin: str) -> int:
     """Net losses of the full set that already break the margin: ceil(N m), exactly."""
     return math.ceil(population * Fraction(margin))

@@ -1,7 +1,7 @@
 """Evaluations to recompute: the product's own judge, fed with outcomes that are drawn here."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from paritygate.api import (
@@ -143,6 +143,15 @@ def _gate(one: Claim, part: Slice | None, count: int, power: float, marks: np.nd
     return Gate(one, part, np.arange(count), Power(needed=count, have=count, power=power), marks)
 
 
+def _in_clusters(gate: Gate) -> Gate:
+    """The gate's items as clusters of one to five."""
+    assert gate.power is not None
+    ends = np.cumsum(np.arange(gate.power.have) * 7 % 5 + 1)
+    ends = np.unique(np.minimum(ends, gate.power.have))
+    told = {"have": len(ends), "items": gate.power.have}
+    return replace(gate, ends=ends, power=gate.power.model_copy(update=told))
+
+
 def _times(blocks: int, slowdown: float, draw: np.random.Generator) -> np.ndarray:
     """Blocks in ns: calls so short that many times are one."""
     times = draw.lognormal(0, 0.05, (blocks, 4)) * 300
@@ -172,6 +181,9 @@ def evaluate(
     """The result that the product's judge prints of such models; gates of the claims `left_out` are not measured."""
     draw = np.random.default_rng(seed)
     gates = [gate for gate in _gates(plan, how, draw) if gate.claim.name not in left_out]
+    counted = (Evidence.RATE, Evidence.BOUNDED, *([Evidence.FLIPS] if plan.inference == "Superpopulation" else []))
+    if plan.packs[0].cluster:
+        gates = [_in_clusters(gate) if TRAITS[gate.claim.metric].evidence in counted else gate for gate in gates]
     blocks = _times(how.blocks, how.slowdown, draw)
     again = _times(how.control_blocks, how.control_slowdown, draw)
     control = None

@@ -119,6 +119,8 @@ def seed_of(plan: Json) -> bytes:
 def judge(plan: Json, claim: Json, gate: Json, level: Level, blocks: str) -> Judged:
     """The gate's counts, judged again; `blocks` are the times of the record."""
     metric = claim["metric"]
+    if metric in (*FLIPS, *RATES, *BOUNDED) and _of_clusters(plan, metric):
+        return _clusters(plan, claim, gate, level)
     if metric in FLIPS:
         return _flips(plan, claim, gate, level)
     if metric in RATES:
@@ -138,6 +140,31 @@ def judge(plan: Json, claim: Json, gate: Json, level: Level, blocks: str) -> Jud
     if metric in FIGURES:
         return _figure(claim, gate)
     raise ValueError(f"no rule for {metric}")
+
+
+def _of_clusters(plan: Json, metric: str) -> bool:
+    """Section 7: where items belong together the unit is the cluster; a claim about a locked set has all items."""
+    whole = metric in FLIPS and plan["inference"] == "LockedSet"
+    return not whole and any("cluster" in pack for pack in plan["packs"])
+
+
+def _clusters(plan: Json, claim: Json, gate: Json, level: Level) -> Judged:
+    """Each cluster's mean loss or share of hits, rounded up to units; of losses that were rounded up themselves."""
+    margin, metric, planned = float(claim["margin"]), claim["metric"], gate["planned"]
+    if not 0 < planned["have"] <= planned["items"]:
+        raise ValueError(f"{gate['name']}: {planned['have']} clusters of {planned['items']} items")
+    batches: list[bets.Losses] = [
+        [(unit / UNIT, count) for unit, count in batch] for batch in logs.units(gate["batchLog"], gate["n"], BATCH)
+    ]
+    roundings = 1 + (metric in BOUNDED)
+    harm = bets.grid(batches, margin + roundings / UNIT)
+    if metric in RATES:
+        if any(share < 0 for batch in batches for share, _ in batch):
+            raise ValueError(f"{gate['name']}: a share below 0")
+        proof = bets.mean_rate(batches, margin)
+    else:
+        proof = bets.flip(batches, margin, BOUNDED_PRIOR if metric in BOUNDED else float(plan["flipRate"]))
+    return _latched(claim, gate, level, BATCH, list(proof), list(harm), _mean(batches))
 
 
 def _said(gate: Json, key: str) -> int:

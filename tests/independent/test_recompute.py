@@ -112,6 +112,21 @@ def test_a_policy_with_many_gates_is_judged_twice_alike(how, inference):
 
 
 @pytest.mark.parametrize("inference", ["Superpopulation", "LockedSet"])
+@pytest.mark.parametrize("how", [EQUAL, WORSE, UNCLEAR], ids=["equal", "worse", "unclear"])
+def test_clusters_of_items_are_judged_twice_alike(how, inference):
+    for one in BY_ITEM:
+        plan = in_clusters(a_plan([ACCURACY, one] if one is not ACCURACY else [one], inference=inference))
+        again = judged_again(plan, evaluate(plan, replace(how, items=4 * how.items), seed=5))
+        if how is WORSE:
+            assert again.gates["accuracy"].decision == "Harm"
+
+
+def in_clusters(plan: EvaluationPlan) -> EvaluationPlan:
+    pack = plan.packs[0].model_copy(update={"cluster": "document"})
+    return plan.model_copy(update={"packs": (pack,)})
+
+
+@pytest.mark.parametrize("inference", ["Superpopulation", "LockedSet"])
 def test_harm_counts_when_both_sides_have_closed(inference):
     plan = a_plan([ACCURACY, claim("harmful", "HarmfulFlipRate", "0.04")], inference=inference)
     again = judged_again(plan, evaluate(plan, replace(EQUAL, turn=0.8)))

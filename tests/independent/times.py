@@ -28,11 +28,11 @@ def dithered(times: np.ndarray, seed: bytes, place: str) -> np.ndarray:
 
 
 def looks(blocks: int, most: int) -> list[int]:
-    """Where a round of fresh processes ends: ten of 50, then a fifth of all before it; the plan cuts the last short."""
+    """Where a round of fresh processes ends: ten of 50, then an eighth of all before; the plan cuts the last short."""
     found: list[int] = []
     while not found or found[-1] < most:
         at = found[-1] if found else 0
-        found.append(min(most, at + ROUND if len(found) < EVEN else at + at // 5))
+        found.append(min(most, at + ROUND if len(found) < EVEN else at + at // 8))
     return [end for end in found if end <= blocks]
 
 
@@ -75,9 +75,12 @@ def order_statistic(values: np.ndarray, quantile: float) -> float:
 
 
 def log_rounds(kept: Sequence[bool]) -> float:
-    """Log wealth of bets, of stakes fixed beforehand, that a round keeps the limit more often than not."""
-    bets = [math.prod(1 + stake if one else 1 - stake for one in kept) for stake in STAKES]
-    return math.log(sum(bets) / len(bets))
+    """The largest log wealth so far of bets, of stakes fixed beforehand, that most rounds keep the limit."""
+    bets, wealth = [1.0] * len(STAKES), [1.0]
+    for one in kept:
+        bets = [bet * (1 + stake if one else 1 - stake) for bet, stake in zip(bets, STAKES, strict=True)]
+        wealth.append(sum(bets) / len(bets))
+    return math.log(max(wealth))
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,12 +109,12 @@ def test_the_report_holds_the_true_ratio_and_agrees_with_the_gate() -> None:
     assert latency.ratio_interval(b[:1], c[:1], 0.5, 0.05) == (0, math.inf)
 
 
-def test_rounds_are_of_fifty_and_later_a_fifth_of_all_before() -> None:
+def test_rounds_are_of_fifty_and_later_an_eighth_of_all_before() -> None:
     ends = rounds(2000)
-    assert ends[:12] == [50, 100, 150, 200, 250, 300, 350, 400, 450, 500, 600, 720]
+    assert ends[:12] == [50, 100, 150, 200, 250, 300, 350, 400, 450, 500, 562, 632]
     assert ends[-1] == 2000
-    assert len(ends) == 18
-    assert rounds(20_000)[:17] == ends[:17]
+    assert len(ends) == 22
+    assert rounds(20_000)[:21] == ends[:21]
     assert rounds(30) == [30]
 
 
@@ -130,7 +130,9 @@ def of_pairs(luck: list[float], count: int = 50) -> tuple[np.ndarray, np.ndarray
         ([], 1.0),
         ([0.5] * 4, (2 * 2**4 + 1.7**4 + 1.4**4) / 4),
         ([0.5] * 5, (2 * 2**5 + 1.7**5 + 1.4**5) / 4),
-        ([2.0, 0.5], (1.7 * 0.3 + 1.4 * 0.6) / 4),
+        ([2.0, 0.5], 1.0),
+        ([0.5] * 2 + [2.0] + [0.5] * 5, (1.7**7 * 0.3 + 1.4**7 * 0.6) / 4),
+        ([0.5] * 4 + [2.0], (2 * 2**4 + 1.7**4 + 1.4**4) / 4),
     ],
 )
 def test_the_wealth_of_rounds_is_a_mixture_of_stakes(luck: list[float], wealth: float) -> None:
