@@ -7,6 +7,7 @@ that items are independent draws of a stated population, as many as a gate needs
 """
 
 import argparse
+import json
 import re
 import shutil
 import warnings
@@ -165,7 +166,10 @@ def _pair(baseline: Network, bad: Network, good: Network | None = None) -> dict[
     return {"baseline": baseline.proto(), "good": kept.proto(), "bad": bad.proto()}
 
 
-Made = tuple[dict[str, onnx.ModelProto], dict[str, Items]]
+Files = Mapping[str, bytes]
+"""A model as a folder: contents by file name."""
+
+Made = tuple[Mapping[str, onnx.ModelProto | Files], dict[str, Items]]
 """The three models by name, and the items of each pack."""
 
 
@@ -262,6 +266,30 @@ def locked_set() -> Made:
     return _pair(reader(), reader().rounded(3)), {"pack": replace(draw_digits(14, 2400), columns={})}
 
 
+def torch() -> Made:
+    """Weights for an architecture of the evaluator's. The good candidate keeps half of their bits, the bad one three."""
+    flat = draw_digits(17, 6000)
+    models = {
+        "baseline": _safetensors(reader(), np.float32),
+        "good": _safetensors(reader(), np.float16),
+        "bad": _safetensors(reader().rounded(3), np.float32),
+    }
+    return models, {"pack": replace(flat, x=flat.x.reshape(len(flat.x), -1), columns={})}
+
+
+def _safetensors(network: Network, kept_in: type[np.floating]) -> Files:
+    """Weights, and which architecture they are for: no code."""
+    from safetensors.numpy import save  # only with torch is it there, and only this family needs it
+
+    tensors = {}
+    for number, (matrix, bias) in enumerate(network.layers):
+        tensors[f"layers.{number}.weight"] = np.ascontiguousarray(matrix.T, kept_in)
+        tensors[f"layers.{number}.bias"] = bias.astype(kept_in)
+    widths = [len(network.layers[0][0]), *(len(bias) for _, bias in network.layers)]
+    config = {"architecture": "mlp", "input": "x", "output": "y", "widths": widths, "final": "softmax"}
+    return {"model.safetensors": save(tensors), "config.json": json.dumps(config).encode()}
+
+
 def speed() -> Made:
     """The baseline drags 4,000 units that do nothing: the good candidate is pruned of them, the bad one has 24,000."""
     drawn = replace(draw_digits(15, 6000), columns={})
@@ -303,6 +331,7 @@ FAMILIES: dict[str, Callable[[], Made]] = {
         perturbations,
         numerics,
         locked_set,
+        torch,
         speed,
     )
 }
@@ -313,7 +342,12 @@ def write(name: str, out: Path) -> None:
     models, packs = FAMILIES[name]()
     out.mkdir(parents=True, exist_ok=True)
     for role, model in models.items():
-        onnx.save(model, out / f"{role}.onnx")
+        if isinstance(model, onnx.ModelProto):
+            onnx.save(model, out / f"{role}.onnx")
+            continue
+        (out / role).mkdir(exist_ok=True)
+        for file, content in model.items():
+            (out / role / file).write_bytes(content)
     for pack, items in packs.items():
         np.savez(out / f"{pack}-inputs.npz", x=items.x)
         columns = {"id": np.arange(len(items.labels)), "label": items.labels, **items.columns}

@@ -25,17 +25,23 @@ class Family:
     """The gate that must be proved worse; or the check that must be broken: "check Finite"."""
     technique: str = "Int8WeightOnly"
     packs: tuple[str, ...] = ("pack",)
+    runtime: str = "onnxruntime"
     alone: bool = False
     """Measures time: nothing else may run beside it."""
+
+    def model(self, role: str) -> str:
+        """The file, or folder, of a model in the family's folder."""
+        return f"{role}.onnx" if self.runtime == "onnxruntime" else role
 
     def command(self, candidate: str) -> list[str]:
         """What is typed in the family's folder; `candidate` is good or bad."""
         return [
             "paritygate",
             "check",
-            *("--baseline", "baseline.onnx", "--candidate", f"{candidate}.onnx"),
+            *("--baseline", self.model("baseline"), "--candidate", self.model(candidate)),
             *(word for pack in self.packs for word in ("--pack", f"{pack}.yaml")),
             *("--policy", "policy.yaml", "--technique", self.technique),
+            *(("--runtime", self.runtime) if self.runtime != "onnxruntime" else ()),
         ]
 
 
@@ -53,6 +59,7 @@ FAMILIES = (
     Family("perturbations", "brighter"),
     Family("numerics", "check Finite"),
     Family("locked-set", "accuracy"),
+    Family("torch", "accuracy", technique="Fp16", runtime="torch"),
     Family("speed", "p50", technique="Pruned", alone=True),
 )
 
