@@ -8,7 +8,7 @@ import hashlib
 import math
 from dataclasses import dataclass
 
-from . import times
+from . import beside, times
 from .gates import BOUNDED, RATES, RATIOS, Json, Judged, Level, canonical, judge, level_of, seed_of
 
 CHECKS = {"Loadable", "Interface", "Finite", "OutputShape", "Provider", "Deterministic"}
@@ -33,7 +33,8 @@ def digest(plan: Json) -> str:
 
 
 def recompute(plan: Json, result: Json) -> Again:
-    """Everything that follows from the counts."""
+    """Everything that follows from the counts. Raises ValueError where what is told beside does not."""
+    beside.check(plan, result)
     claims = {claim["name"]: claim for claim in plan["claims"]}
     level = level_of(plan, result)
     gates = [judge(plan, claims[gate["claim"]], gate, level, result["latencyBlocks"]) for gate in result["gates"]]

@@ -70,7 +70,7 @@ def test_only_items_judged_in_order_count() -> None:
     assert all(one.n <= 1000 for one in named)
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 3999), st.randoms(use_true_random=False))
 def test_what_lies_behind_the_first_gap_changes_nothing(gap: int, chance: object) -> None:
     made, plan = world(), plan_of()
