@@ -31,10 +31,16 @@ def test_a_log_that_unpacks_to_much_takes_little(token: bytes) -> None:
 
 
 def test_the_longest_honest_log_is_read() -> None:
-    batches = [[[place - 16384 + k % 2, 1] for place in range(0, 16, 2)] for k in range(2000)]
-    log = encode_units(batches)
+    units = np.array([place - 16384 + k % 2 for k in range(2000) for place in range(0, 16, 2)])
+    log = encode_units(units, 8)
     assert log.startswith("z:")
-    assert decode_units(log, 16000, 8) == batches
+    assert (decode_units(log, 16000, 8) == units).all()
+
+
+@pytest.mark.parametrize("log", ["0:7,0:1", "3:4,0:4", "0:8,1:0", "0:9,1:-1"])
+def test_a_batch_of_losses_counts_each_value_once_in_rising_order(log: str) -> None:
+    with pytest.raises(ValueError, match="batch log"):
+        decode_units(log, 8, 8)
 
 
 def test_the_bomb_is_refused_as_a_result() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from paritygate.stats.bounded import SCALE, UNIT
 from paritygate.stats.cluster import CLUSTER_1, ClusterState, advance, log_wealth_path
-from paritygate.stats.flip import FLIP_1, bet_path
+from paritygate.stats.flip import FLIP_1, predicted_bets
 from paritygate.stats.wealth import harm_threshold, pass_threshold
 
 ALPHA, MARGIN, LARGEST = 0.05, 0.02, 5
@@ -56,7 +56,7 @@ def test_two_clusters_by_hand() -> None:
 def test_clusters_of_one_item_are_items() -> None:
     d = np.random.default_rng(1).choice([1, -1, 0], 300, p=[0.02, 0.02, 0.96])
     counts = np.stack([d == 1, d == -1, d == 0, d == 2], -1).astype(np.int64)
-    bets = bet_path(counts, MARGIN, type(FLIP_1)(batch=1))
+    bets = predicted_bets(counts.sum(-1), counts[:, 0] + counts[:, 1], MARGIN, type(FLIP_1)(batch=1))
     ours = log_wealth_path(np.stack((d * SCALE, d * 0 + 1), -1), MARGIN, 1, type(FLIP_1)(batch=1))
     assert ours == pytest.approx(np.cumsum(np.log1p(bets * (MARGIN - d))))
 

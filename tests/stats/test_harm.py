@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from paritygate.stats.harm import HarmState, advance, log_harm, log_harm_path
-from paritygate.stats.wealth import harm_threshold
+from paritygate.stats.harm import advance, log_harm, log_harm_path
+from paritygate.stats.wealth import Wealth, harm_threshold
 
 MARGIN = 0.01
 counts = st.integers(0, 3000)
@@ -36,7 +36,7 @@ def test_more_harm_is_more_evidence_and_the_sum_never_overflows(n10: int, n01: i
 
 def test_one_look_or_many_is_the_same_and_only_the_totals_count() -> None:
     batches = np.random.default_rng(2).multinomial(8, [0.05, 0.01, 0.9, 0.04], size=300)
-    start = HarmState(harm_threshold(1))
+    start = Wealth(harm_threshold(1))
     whole = advance(start, batches, MARGIN)
     state = start
     for batch in batches:
@@ -45,14 +45,15 @@ def test_one_look_or_many_is_the_same_and_only_the_totals_count() -> None:
     path = log_harm_path(batches, MARGIN)
     assert whole.latched_at == 8 * (int((path >= math.log(20)).argmax()) + 1)
     total = batches.sum(0)
-    assert whole.log_e == log_harm(total[0], total[1], total[2] + total[3], MARGIN)
+    alone = log_harm(total[0], total[1], total[2] + total[3], MARGIN)
+    assert (whole.log_e, path[-1]) == pytest.approx((alone, alone), rel=1e-12)
     assert advance(start, [], MARGIN) == start
 
 
 @pytest.mark.parametrize("margin", [math.nan, 0.0, -0.1, 1.0])
 def test_an_impossible_margin_is_refused(margin: float) -> None:
     with pytest.raises(ValueError, match="margin must lie strictly between 0 and 1"):
-        advance(HarmState(3.0), [[0, 0, 8, 0]], margin)
+        advance(Wealth(3.0), [[0, 0, 8, 0]], margin)
 
 
 @pytest.mark.parametrize("margin", [math.nan, -1.0, 1.0])

@@ -2,10 +2,10 @@ import math
 
 import numpy as np
 import pytest
-from paritygate.stats.flip import FLIP_1, FlipState, advance
+from paritygate.stats.flip import FLIP_1, advance
 from paritygate.stats.harm import log_harm
 from paritygate.stats.interval import MARGIN_GRID, proven_margin, reported_interval
-from paritygate.stats.wealth import pass_threshold
+from paritygate.stats.wealth import Wealth, pass_threshold
 
 
 def drawn(loss: float, flips: float, batches: int, seed: int = 20) -> np.ndarray:
@@ -55,7 +55,7 @@ def test_the_proven_margin_is_the_smallest_that_latches_with_all_above() -> None
     batches = drawn(0.0, 0.02, 160)
     proven = proven_margin(batches, FLIP_1, 0.05)
     assert proven is not None
-    start = FlipState(pass_threshold(0.05))
+    start = Wealth(pass_threshold(0.05))
     latched = {float(m): advance(start, batches, float(m)).latched for m in MARGIN_GRID[::7]}
     assert all(latched[m] for m in latched if m >= proven)
     below = MARGIN_GRID[proven > MARGIN_GRID][-1]

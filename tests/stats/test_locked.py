@@ -10,19 +10,17 @@ from paritygate.stats import flip
 from paritygate.stats.flip import FlipBet
 from paritygate.stats.locked import (
     LOCKED_1,
-    LockedHarmState,
-    LockedState,
     advance,
     advance_harm,
     allowed_loss,
     log_harm_path,
     log_wealth_path,
 )
-from paritygate.stats.wealth import harm_threshold, pass_threshold
+from paritygate.stats.wealth import Wealth, harm_threshold, pass_threshold
 
 ALPHA, MARGIN = 0.05, 0.01
-START = LockedState(pass_threshold(ALPHA))
-HARM_START = LockedHarmState(harm_threshold(1))
+START = Wealth(pass_threshold(ALPHA))
+HARM_START = Wealth(harm_threshold(1))
 CLEAN, LOST, WON = [0, 0, 8, 0], [8, 0, 0, 0], [0, 8, 0, 0]
 items = st.lists(st.sampled_from([(1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1)]), min_size=1, max_size=120)
 
@@ -75,7 +73,7 @@ def test_a_pass_is_certain_when_even_the_loss_of_all_the_rest_is_allowed() -> No
     path = log_wealth_path(batches, 32, 0.5)
     assert path[0] < path[1] == path[3] == math.inf
     state = advance(START, batches, 32, 0.5)
-    assert (state.log_e, state.sup_log_e, state.loss) == (math.inf, math.inf, 15)
+    assert (state.log_e, state.sup_log_e, state.sums) == (math.inf, math.inf, (15, 31))
     assert log_wealth_path([WON, LOST, LOST, LOST], 32, 0.5)[3] < math.inf
 
 

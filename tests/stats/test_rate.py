@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from paritygate.stats.rate import RateBet, RateState, advance, log_wealth_path
-from paritygate.stats.wealth import pass_threshold
+from paritygate.stats.rate import advance, log_wealth_path
+from paritygate.stats.wealth import Bet, Wealth, pass_threshold
 
 LIMIT = 0.03
-START = RateState(pass_threshold(0.05))
+START = Wealth(pass_threshold(0.05))
 runs = st.lists(st.integers(0, 8), max_size=40).map(
     lambda hits: np.array([[h, 8 - h] for h in hits]).reshape(-1, 2).astype(int)
 )
@@ -70,7 +70,7 @@ def test_a_broken_record_is_refused(batches: list[object], message: str) -> None
 @pytest.mark.parametrize("wrong", [{"c": 0.0}, {"c": math.nan}, {"batch": 0}])
 def test_an_impossible_bet_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="must be"):
-        RateBet(**wrong)  # type: ignore[arg-type]
+        Bet(**wrong)  # type: ignore[arg-type]
 
 
 def drawn(rate: float, seed: int, batches: int, paths: int = 2000) -> np.ndarray:

@@ -13,15 +13,16 @@ import base64
 import binascii
 import re
 import zlib
+from collections import Counter
 from collections.abc import Iterable
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 Ints = npt.NDArray[np.int64]
 
-LONGEST_PLAIN = 32_768
+LONGEST_PLAIN = 512
 
 MOST_FLIPS, MOST_UNITS, MOST_CELLS = 1 << 22, 1 << 17, 1 << 21
 """Items of one gate whose batches still fit a record."""
@@ -66,16 +67,20 @@ def decode_cells(text: str, n: int, batch: int, cells: int) -> Ints:
     return rows
 
 
-def encode_units(batches: Iterable[Iterable[Iterable[int]]]) -> str:
-    """Text of batches [[units, count], ...]."""
-    return _joined(",".join(f"{units}:{count}" for units, count in batch) for batch in batches)
+def encode_units(units: Ints, batch: int) -> str:
+    """Text of losses in whole `units` (n,), in the gate's order."""
+    cut = (Counter(units[i : i + batch].tolist()) for i in range(0, len(units), batch))
+    return _joined(",".join(f"{value}:{count}" for value, count in sorted(part.items())) for part in cut)
 
 
-def decode_units(text: str, n: int, batch: int) -> list[list[list[int]]]:
-    """Batches [[units, count], ...] of a log over `n` items. Raises ValueError as `decode_cells`."""
-    rows = [[_pair(pair, token) for pair in token.split(",")] for token in tokens(text, n, batch)]
+def decode_units(text: str, n: int, batch: int) -> Ints:
+    """Losses in whole units (n,) of a log over `n` items, rising within a batch. Raises ValueError as `decode_cells`,
+    or when a batch doesn't count each value once, in rising order.
+    """
+    rows = [_rising(token) for token in tokens(text, n, batch)]
     _check_sizes([sum(count for _, count in row) for row in rows], n, batch)
-    return rows
+    values, counts = np.array([pair for row in rows for pair in row], np.int64).reshape(-1, 2).T
+    return np.repeat(values, counts)
 
 
 def _joined(tokens: Iterable[str]) -> str:
@@ -124,6 +129,13 @@ def _numbers(token: str, count: int) -> list[int]:
     if len(parts) != count or not all(part.isascii() and part.isdecimal() and len(part) < 9 for part in parts):
         raise ValueError(f"batch log: {token!r} is not {count} counts")
     return [int(part) for part in parts]
+
+
+def _rising(token: str) -> list[list[int]]:
+    pairs = [_pair(pair, token) for pair in token.split(",")]
+    if any(count < 1 for _, count in pairs) or any(a >= b for (a, _), (b, _) in pairwise(pairs)):
+        raise ValueError(f"batch log: {token!r} does not count each value once, in rising order")
+    return pairs
 
 
 def _pair(text: str, token: str) -> list[int]:

@@ -22,14 +22,14 @@ import numpy.typing as npt
 from .bounded import SCALE, UNIT
 from .flip import FlipBet, growth_optimal_bet
 from .harm import SHARES
-from .wealth import Floats, Ints, Mixture, check_fraction, log_mean_exp
+from .wealth import Floats, Ints, Wealth, check_fraction, log_mean_exp
 
 CLUSTER_1 = FlipBet(c=50, v0=0.01, batch=1)
 """The bet of a policy that says nothing else: `c` counts clusters, `v0` is of (sum_j d_j / largest)^2."""
 
 
 @dataclass(frozen=True, slots=True)
-class ClusterState(Mixture):
+class ClusterState(Wealth):
     """The process between two clusters, in either direction. Start one with `ClusterState(pass_threshold(alpha))`, or
     with `harm_threshold(gates)` for harm. `items` counts CLUSTERS, `members` their items; `squares` sums units^2.
     Only harm is a mixture.
@@ -66,7 +66,7 @@ def advance(
     table = _check(clusters, margin, largest)
     ones = np.ones(len(table), np.int64)
     if harm:
-        return state.mixed(_harm_gains(table, margin, largest), ones)
+        return state.gained(_harm_gains(table, margin, largest), ones)
     moved = state.gained(_gains(table, margin, largest, bet, state), ones)
     units, members = table[:, 0], int(table[:, 1].sum())
     return replace(moved, members=state.members + members, squares=state.squares + int(units @ units))

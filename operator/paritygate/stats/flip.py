@@ -2,38 +2,31 @@
 
 Per item d = 1{baseline right} - 1{candidate right} in {-1, 0, +1}; H0: E d >= margin. A batch is recorded as
 [n10, n01, n11, n00]: baseline right and candidate wrong (d = +1), the reverse (d = -1), both right, both wrong (d = 0).
+Any other losses in [-1, 1] are judged alike when they are given with their counts, as `bounded` does.
 
 Wealth: prod (1 + lambda (margin - d)), one lambda per batch, chosen from EARLIER batches only. Betting: Waudby-Smith &
 Ramdas 2024 (JRSS-B 86, section 4); paired score differences: Choe & Ramdas 2024 (Oper. Res. 72).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from .wealth import Floats, Ints, Wealth, check_counts, check_fraction, check_run, check_sizes, log_gains
+from .wealth import Bet, Floats, Ints, Wealth, check_counts, check_fraction, check_run, check_sizes, earlier, log_gains
 
 
 @dataclass(frozen=True, slots=True)
-class FlipBet:
-    """The preregistered parameters of the bet. Any value is valid; only speed changes.
-
-    `v0` is the flip rate believed beforehand, weighing as much as `c` items; `batch` is the number of items one bet
-    lasts; `cap` keeps the bet below 1/(1 - margin), where one harmful flip would lose everything.
-    Raises ValueError unless c > 0, 0 < v0 < 1, batch >= 1, 0 < cap < 1.
+class FlipBet(Bet):
+    """A `Bet` that believes in the flip rate `v0` beforehand (in general, E d^2); `cap` keeps it below 1/(1 - margin),
+    where one harmful flip would lose everything. Raises ValueError as `Bet` and unless 0 < v0 < 1 and 0 < cap < 1.
     """
 
-    c: float = 200.0
     v0: float = 0.02
-    batch: int = 8
     cap: float = 0.999
 
     def __post_init__(self) -> None:
-        if not 0 < self.c < float("inf"):
-            raise ValueError(f"c must be positive, got {self.c}")
-        if self.batch < 1:
-            raise ValueError(f"batch must be at least 1 item, got {self.batch}")
+        Bet.__post_init__(self)
         check_fraction("v0", self.v0)
         check_fraction("cap", self.cap)
 
@@ -43,16 +36,6 @@ LOSSES = np.array([1.0, -1.0, 0.0, 0.0])
 
 FLIP_1 = FlipBet()
 """The bet of a policy that says nothing else."""
-
-
-@dataclass(frozen=True, slots=True)
-class FlipState(Wealth):
-    """The process between two batches. Start one with `FlipState(pass_threshold(alpha))`.
-
-    `squares` is the sum of d^2 so far (for right/wrong the number of flips): all that the next bet depends on.
-    """
-
-    squares: float = 0.0
 
 
 def growth_optimal_bet(v: npt.ArrayLike, m: npt.ArrayLike) -> Floats:
@@ -69,54 +52,52 @@ def growth_optimal_bet(v: npt.ArrayLike, m: npt.ArrayLike) -> Floats:
 
 
 def predicted_bets(
-    sizes: Ints, squares: npt.ArrayLike, margin: npt.ArrayLike, bet: FlipBet, before: tuple[int, float] = (0, 0.0)
+    sizes: Ints, squares: Floats | Ints, margin: npt.ArrayLike, bet: FlipBet, state: Wealth | None = None
 ) -> Floats:
     """The bet (..., k) on each batch, from the items `sizes` (..., k) and sums of d^2 of EARLIER batches only.
 
-    `before` holds both totals of a run that is resumed; `margin` broadcasts against (..., k).
+    `margin` broadcasts against (..., k). A `state` that is resumed has the sum of d^2 so far for its last sum.
     """
-    squares = np.asarray(squares)
-    items_before = before[0] + np.cumsum(sizes, -1) - sizes
-    squares_before = before[1] + np.cumsum(squares, -1) - squares
-    rate = (squares_before + bet.c * bet.v0) / (items_before + bet.c)
+    items, seen = (state.items, state.sums[-1]) if state and state.sums else (0, 0.0)
+    rate = (earlier(squares, seen) + bet.c * bet.v0) / (earlier(sizes, items) + bet.c)
     return np.minimum(growth_optimal_bet(rate, margin), bet.cap / (1 - np.asarray(margin)))
 
 
-def bet_path(batches: npt.ArrayLike, margin: float, bet: FlipBet = FLIP_1, state: FlipState | None = None) -> Floats:
-    """The bet (..., k) placed on each batch of `batches` (..., k, 4), in order, resuming after `state`.
+def log_wealth_path(
+    batches: npt.ArrayLike, margin: npt.ArrayLike, bet: FlipBet = FLIP_1, *, losses: Floats = LOSSES
+) -> Floats:
+    """Log wealth (..., k) after each batch of `batches` (..., k, J), from the first batch on.
 
-    Raises ValueError as `advance` does.
+    `losses` (J,) or (..., k, J) are d of what is counted. `margin` may be an array that broadcasts against (..., k):
+    one path per margin. Raises ValueError as `advance`.
     """
-    check_fraction("margin", margin)
-    counts = check_counts(batches, 4)
-    sizes = check_sizes(counts, bet.batch, state.items if state else 0)
-    return predicted_bets(sizes, flips(counts), margin, bet, (state.items, state.squares) if state else (0, 0.0))
+    counts = check_counts(batches, losses.shape[-1])
+    return np.cumsum(_gains(counts, _squares(counts, losses), margin, bet, losses), axis=-1)
 
 
-def log_wealth_path(batches: npt.ArrayLike, margin: npt.ArrayLike, bet: FlipBet = FLIP_1) -> Floats:
-    """Log wealth (..., k) after each batch of `batches` (..., k, 4), from the first batch on.
-
-    `margin` may be an array that broadcasts against (..., k): one path per margin. Raises ValueError as `advance`.
-    """
-    margins = np.asarray(margin, np.float64)
-    for extreme in (margins.min(), margins.max()):
-        check_fraction("margin", float(extreme))
-    counts = check_counts(batches, 4)
-    stakes = predicted_bets(check_sizes(counts, bet.batch), flips(counts), margins, bet)
-    return np.cumsum(log_gains(LOSSES, counts, margins, stakes), axis=-1)
-
-
-def advance(state: FlipState, batches: npt.ArrayLike, margin: float, bet: FlipBet = FLIP_1) -> FlipState:
-    """The process after `batches` (k, 4) more; cutting a run into several calls changes no bit of the result.
+def advance(
+    state: Wealth, batches: npt.ArrayLike, margin: float, bet: FlipBet = FLIP_1, *, losses: Floats = LOSSES
+) -> Wealth:
+    """The process after `batches` (k, J) more; its one sum is that of d^2, for right/wrong the number of flips.
 
     Raises ValueError naming the value for a margin outside (0, 1), negative or fractional counts, a batch (but the
     last) that does not hold `bet.batch` items, or a run that already ended with a short batch.
     """
-    counts = check_run(batches, 4)
-    moved = state.gained(log_gains(LOSSES, counts, margin, bet_path(counts, margin, bet, state)), counts.sum(-1))
-    return replace(moved, squares=state.squares + float(flips(counts).sum()))
+    counts = check_run(batches, losses.shape[-1])
+    squares = _squares(counts, losses)
+    return state.gained(_gains(counts, squares, margin, bet, losses, state), counts.sum(-1), squares)
 
 
-def flips(counts: Ints) -> Ints:
-    """Items (..., k) whose answer went from right to wrong or back, of `counts` (..., k, 4)."""
-    return counts[..., 0] + counts[..., 1]
+def _squares(counts: Ints, losses: Floats) -> Floats:
+    squares: Floats = np.vecdot(counts, losses * losses)
+    return squares
+
+
+def _gains(
+    counts: Ints, squares: Floats, margin: npt.ArrayLike, bet: FlipBet, losses: Floats, state: Wealth | None = None
+) -> Floats:
+    margins = np.asarray(margin, np.float64)
+    for extreme in (margins.min(), margins.max()):
+        check_fraction("margin", float(extreme))
+    sizes = check_sizes(counts, bet.batch, state.items if state else 0)
+    return log_gains(losses, counts, margins, predicted_bets(sizes, squares, margins, bet, state))

@@ -4,7 +4,8 @@ The set has N = `population` items, drawn without replacement in the preregister
 `flip`. Losses are whole, so H0 is: the full set would show at least `allowed_loss` = ceil(N margin) net losses. After
 t items with net loss S the unseen rest must then reach the mean m_t = (allowed - S)/(N - t), which takes the margin's
 place in the bet of `flip`: wealth prod (1 + lambda (m_t - d)). Harm is bet on the exact complement, at most allowed - 1
-net losses, so after all N items exactly one of the two is certain.
+net losses, which is at least 1 - allowed net losses of the other model: the same with the models exchanged, by the
+mixture of `harm`. So after all N items exactly one of the two is certain.
 
 m_t and the bets are held for a batch, so that counts per batch prove a verdict. The wealth stays a supermartingale:
 draws without replacement are negatively associated and the factor is monotone in d, hence the expected product of
@@ -12,24 +13,23 @@ factors is at most the product of their expectations (Joag-Dev & Proschan 1983, 
 replacement: Waudby-Smith & Ramdas 2020 (NeurIPS). Infinite wealth says that what was seen makes the null impossible.
 """
 
-from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import ceil
 
 import numpy as np
 import numpy.typing as npt
 
-from .flip import LOSSES, FlipBet, flips, predicted_bets
-from .harm import SHARES
+from .flip import LOSSES, FlipBet, predicted_bets
+from .harm import mixture_gains
 from .wealth import (
     Floats,
     Ints,
-    Mixture,
     Wealth,
     check_counts,
     check_fraction,
     check_run,
     check_sizes,
+    earlier,
     log_gains,
     log_mean_exp,
 )
@@ -37,26 +37,7 @@ from .wealth import (
 LOCKED_1 = FlipBet(cap=0.95)
 """The bet of a policy that says nothing else. The lower cap: m_t rises as items come, and the bet with it."""
 
-
-@dataclass(frozen=True, slots=True)
-class LockedState(Wealth):
-    """The process between two batches. Start one with `LockedState(pass_threshold(alpha))`.
-
-    `loss` is the net loss so far, n10 - n01, and `flips` is n10 + n01. `log_e` is inf once the pass is certain.
-    """
-
-    loss: int = 0
-    flips: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class LockedHarmState(Mixture):
-    """The mirror process between two batches. Start one with `LockedHarmState(harm_threshold(gates))`.
-
-    `loss` as in `LockedState`. `log_e` is inf once the failure is certain.
-    """
-
-    loss: int = 0
+_EXCHANGED = [1, 0, 2, 3]  # a harmful flip of one model is a beneficial one of the other
 
 
 def allowed_loss(population: int, margin: float) -> int:
@@ -72,83 +53,72 @@ def allowed_loss(population: int, margin: float) -> int:
 
 def log_wealth_path(batches: npt.ArrayLike, population: int, margin: float, bet: FlipBet = LOCKED_1) -> Floats:
     """Log wealth (..., k) after each of `batches` (..., k, 4), from the first on. Raises ValueError as `advance`."""
-    counts, seen = check_counts(batches, 4), _seen(batches, population, margin, bet.batch, None)
-    return np.where(seen.certain, np.inf, np.cumsum(_gains(counts, seen, bet, 0), axis=-1))
+    counts = check_counts(batches, 4)
+    needed, certain = _needed(counts, population, allowed_loss(population, margin), bet.batch)
+    return np.where(certain, np.inf, np.cumsum(_gains(counts, needed, bet), axis=-1))
 
 
 def log_harm_path(batches: npt.ArrayLike, population: int, margin: float, batch: int = LOCKED_1.batch) -> Floats:
     """Log wealth (..., k) of the mirror after each of `batches` (..., k, 4). Raises ValueError as `advance`."""
-    counts, seen = check_counts(batches, 4), _seen(batches, population, margin, batch, None, harm=True)
-    return np.where(seen.certain, np.inf, log_mean_exp(np.cumsum(_harm_gains(counts, seen), axis=-2)))
+    counts = check_counts(batches, 4)[..., _EXCHANGED]
+    needed, certain = _needed(counts, population, 1 - allowed_loss(population, margin), batch)
+    return np.where(certain, np.inf, log_mean_exp(np.cumsum(_mixture_gains(counts, needed), axis=-2)))
 
 
-def advance(
-    state: LockedState, batches: npt.ArrayLike, population: int, margin: float, bet: FlipBet = LOCKED_1
-) -> LockedState:
-    """The process after `batches` (k, 4) more; cutting a run into several calls changes no bit of the result.
+def advance(state: Wealth, batches: npt.ArrayLike, population: int, margin: float, bet: FlipBet = LOCKED_1) -> Wealth:
+    """The process after `batches` (k, 4) more; its sums are the net losses, n10 - n01, and the flips, n10 + n01.
 
     Raises ValueError naming the value for a population below 1 or smaller than the items counted, a margin outside
     (0, 1), negative or fractional counts, a batch (but the last) that does not hold `bet.batch` items, or a run that
     already ended with a short batch.
     """
     counts = check_run(batches, 4)
-    seen = _seen(counts, population, margin, bet.batch, state)
-    path = np.cumsum(np.concatenate(([state.log_e], _gains(counts, seen, bet, state.flips))))[1:]
-    moved = state.after(np.where(seen.certain, np.inf, path), seen.items)
-    return replace(moved, loss=state.loss + seen.net, flips=state.flips + int(flips(counts).sum()))
+    needed, certain = _needed(counts, population, allowed_loss(population, margin), bet.batch, state)
+    gains = _gains(counts, needed, bet, state)
+    return state.gained(gains, counts.sum(-1), _net_losses(counts), _flips(counts), certain=certain)
 
 
 def advance_harm(
-    state: LockedHarmState, batches: npt.ArrayLike, population: int, margin: float, batch: int = LOCKED_1.batch
-) -> LockedHarmState:
-    """The mirror process, H0': the full set would pass, after `batches` (k, 4) more. Raises ValueError as `advance`."""
-    counts = check_run(batches, 4)
-    seen = _seen(counts, population, margin, batch, state, harm=True)
-    moved = state.mixed(_harm_gains(counts, seen), counts.sum(-1), seen.certain)
-    return replace(moved, loss=state.loss + seen.net)
+    state: Wealth, batches: npt.ArrayLike, population: int, margin: float, batch: int = LOCKED_1.batch
+) -> Wealth:
+    """The mirror process, H0': the full set would pass, after `batches` (k, 4) more; its one sum is n01 - n10.
+
+    Raises ValueError as `advance`.
+    """
+    counts = check_run(batches, 4)[..., _EXCHANGED]
+    needed, certain = _needed(counts, population, 1 - allowed_loss(population, margin), batch, state)
+    return state.gained(_mixture_gains(counts, needed), counts.sum(-1), _net_losses(counts), certain=certain)
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """What each batch (..., k) knows: items behind it, m_t before it, and whether counts alone decide after it."""
-
-    items: Ints
-    needed: Floats
-    certain: npt.NDArray[np.bool_]
-    net: int
+def _net_losses(counts: Ints) -> Ints:
+    losses: Ints = counts[..., 0] - counts[..., 1]
+    return losses
 
 
-def _seen(
-    batches: npt.ArrayLike,
-    population: int,
-    margin: float,
-    batch: int,
-    state: LockedState | LockedHarmState | None,
-    *,
-    harm: bool = False,
-) -> _Seen:
-    allowed, counts = allowed_loss(population, margin), check_counts(batches, 4)
-    items_before, loss_before = (state.items, state.loss) if state else (0, 0)
-    sizes, losses = check_sizes(counts, batch, items_before), counts[..., 0] - counts[..., 1]
-    items, loss = items_before + np.cumsum(sizes, -1), loss_before + np.cumsum(losses, -1)
-    if items.size and (most := int(items.max())) > population:
-        raise ValueError(f"the locked set holds {population} items, got {most}")
-    unseen = population - items
-    # Even if every unseen item is lost (won); once true it stays true.
-    certain = loss - unseen >= allowed if harm else loss + unseen < allowed
-    needed = ((allowed - 1 if harm else allowed) - (loss - losses)) / (unseen + sizes)
-    return _Seen(items, needed, certain, int(losses.sum()))
+def _flips(counts: Ints) -> Ints:
+    flips: Ints = counts[..., 0] + counts[..., 1]
+    return flips
 
 
-def _gains(counts: Ints, seen: _Seen, bet: FlipBet, flips_before: int) -> Floats:
-    open_ = (seen.needed > 0) & (seen.needed < 1)  # at or below 0 no bet pays; at 1 and above the counts decide
-    m, sizes = np.where(open_, seen.needed, 0.5), counts.sum(-1)
-    before = int(seen.items.flat[0] - sizes.flat[0]) if sizes.size else 0
-    stakes = predicted_bets(sizes, flips(counts), m, bet, (before, flips_before))
-    return log_gains(LOSSES, counts, seen.needed, np.where(open_, stakes, 0.0))
+def _needed(
+    counts: Ints, population: int, allowed: int, batch: int, state: Wealth | None = None
+) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """m_t (..., k) before each batch, and whether after it even the loss of all the rest is less than `allowed`."""
+    items, loss = (state.items, state.sums[0]) if state and state.sums else (0, 0)
+    sizes, losses = check_sizes(counts, batch, items), _net_losses(counts)
+    seen, lost = earlier(sizes, items), earlier(losses, loss)
+    unseen = population - seen
+    if (most := seen + sizes).size and most.max() > population:
+        raise ValueError(f"the locked set holds {population} items, got {most.max()}")
+    return (allowed - lost) / unseen, lost + losses + (unseen - sizes) < allowed
 
 
-def _harm_gains(counts: Ints, seen: _Seen) -> Floats:
-    open_ = (seen.needed > -1) & (seen.needed < 1)  # at 1 nothing can be too bad; at -1 and below the counts decide
-    m = np.where(open_, seen.needed, 0.0)[..., None]
-    return log_gains(LOSSES, counts[..., None, :], m, np.where(open_[..., None], -SHARES / (1 + m), 0.0))
+def _gains(counts: Ints, needed: Floats, bet: FlipBet, state: Wealth | None = None) -> Floats:
+    open_ = (needed > 0) & (needed < 1)  # at or below 0 no bet pays; at 1 and above the counts decide
+    bets = predicted_bets(counts.sum(-1), _flips(counts), np.where(open_, needed, 0.5), bet, state)
+    return log_gains(LOSSES, counts, needed, np.where(open_, bets, 0.0))
+
+
+def _mixture_gains(counts: Ints, needed: Floats) -> Floats:
+    open_ = np.abs(needed) < 1  # at -1 nothing can be too bad; at 1 and above the counts decide
+    return np.where(open_[..., None], mixture_gains(LOSSES, counts, np.where(open_, needed, 0.0)), 0.0)

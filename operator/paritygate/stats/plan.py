@@ -2,7 +2,8 @@
 
 The log wealth of the best fixed bet is nearly Brownian motion with drift m^2/2f and variance m^2/f, so the items to a
 pass are nearly inverse Gaussian (Wald 1947; Siegmund 1985, III). The real rule has to learn f and is up to a sixth
-slower, more when flips are rarer than three margins: there the plan simulates the real rule.
+slower, more when flips are rarer than three margins: there, and for every other kind of gate, the plan simulates the
+real rule. Every plan is for a candidate that loses nothing, from a fixed seed.
 """
 
 import math
@@ -13,19 +14,29 @@ import numpy as np
 import numpy.typing as npt
 
 from . import gap, locked, rate, ratio
-from .flip import FLIP_1, FlipBet, log_wealth_path, predicted_bets
-from .wealth import Floats, check_fraction, log_gains, pass_threshold
+from .flip import FLIP_1, FlipBet, log_wealth_path
+from .wealth import Floats, Ints, check_fraction, pass_threshold
 
 ALLOWANCE = 1.15  # the real bet against the best fixed bet, when f >= 3 m (simulated: 1.02 to 1.16 with v0 = f)
 RARE = 3.0  # below this many margins, flips are too few for the Brownian picture
-PATHS = 2000
 WIDEST = 0.999  # margin; at 1 there is nothing to prove
 TARGET_POWER = 0.9
-LOOKS = 512  # at most, in one simulated run: a batch of 1/512 of a long run costs no more than that share of it
-RATIO_PATHS, GAP_PATHS = 200, 150
-GAP_LOOKS = 64
+PATHS = 2000
 CHUNK = 100_000  # batches simulated at once: some ten MiB, for the operator plans many at a time within its limit
+LOOKS = 512  # at most, in one simulated run: a batch of 1/512 of a long run costs no more than that share of it
+GROUP, RATIO_PATHS, GAP_PATHS = 8, 200, 150  # fewer looks and runs where a look costs a profile
 LONGEST = 2**40  # items; a gate that needs more is reported to need that many
+
+Rule = Callable[[Ints, int], Floats]
+"""Log wealth (runs, k) after each batch of runs of counts (runs, k, J), in batches of so many items."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What a gate needs: items for `TARGET_POWER`, and the chance that those at hand suffice."""
+
+    needed: int
+    power: float
 
 
 def pass_time_cdf(units: float, alpha: float) -> float:
@@ -40,10 +51,9 @@ def pass_time_cdf(units: float, alpha: float) -> float:
 def pass_time_quantile(power: float, alpha: float) -> float:
     """Units of f/m^2 after which equal models have passed with probability `power`; inverse of `pass_time_cdf`."""
     check_fraction("power", power)
-    high = 1.0
+    low, high = 0.0, 1.0
     while pass_time_cdf(high, alpha) < power:
         high *= 2
-    low = 0.0
     for _ in range(60):
         middle = (low + high) / 2
         low, high = (middle, high) if pass_time_cdf(middle, alpha) < power else (low, middle)
@@ -81,28 +91,20 @@ def simulate(
     bet: FlipBet = FLIP_1,
     paths: int = PATHS,
 ) -> Floats:
-    """Items to a pass (paths,) of the REAL rule with at most `items` (cut down to whole batches); inf = no pass.
+    """Items to a pass (paths,) of the REAL flip rule with at most `items` (cut down to whole batches); inf = no pass.
 
     The candidate truly loses `loss` and flips at `flip_rate`: loss 0 gives the power, loss = margin the wrong
     promotions. Raises ValueError unless |loss| <= flip_rate <= 1.
     """
     if not abs(loss) <= flip_rate <= 1:
         raise ValueError(f"a loss of {loss} needs a flip rate between {abs(loss)} and 1, got {flip_rate}")
-    draw, batches = np.random.default_rng(seed), items // bet.batch
-    shares = np.array([(flip_rate + loss) / 2, (flip_rate - loss) / 2, 1 - flip_rate, 0])
-    ends = np.full(paths, np.inf)
-    chunk = max(1, CHUNK // max(batches, 1))  # the draws are the same, however they are cut
-    for start in range(0, paths if batches else 0, chunk):
-        part = ends[start : start + chunk]
-        counts = draw.multinomial(bet.batch, shares, size=(part.size, batches))
-        reached = log_wealth_path(counts, margin, bet) >= pass_threshold(alpha)
-        part[reached.any(-1)] = (reached.argmax(-1)[reached.any(-1)] + 1) * bet.batch
-    return ends
+    kinds = np.array([(flip_rate + loss) / 2, (flip_rate - loss) / 2, 1 - flip_rate, 0])
+    return _ends(
+        lambda counts, _: log_wealth_path(counts, margin, bet), alpha, kinds, bet.batch, items // bet.batch, paths, seed
+    )
 
 
-def planned_power(
-    items: int, *, alpha: float, margin: float, flip_rate: float, bet: FlipBet = FLIP_1, seed: int = 0
-) -> float:
+def planned_power(items: int, *, alpha: float, margin: float, flip_rate: float, bet: FlipBet = FLIP_1) -> float:
     """P(an equal candidate passes within `items`): the formula with its allowance, the real rule for f < 3 margins.
 
     When a refusal hangs on the answer, take `(simulate(...) <= items).mean()` for every f.
@@ -110,13 +112,11 @@ def planned_power(
     if flip_rate >= RARE * check_fraction("margin", margin):
         units = items / (ALLOWANCE * flip_rate / margin**2)
         return pass_time_cdf(units, alpha) if items >= fewest_items(alpha, margin, bet) else 0.0
-    ends = simulate(items, alpha=alpha, margin=margin, flip_rate=flip_rate, seed=seed, bet=bet)
+    ends = simulate(items, alpha=alpha, margin=margin, flip_rate=flip_rate, seed=0, bet=bet)
     return float(np.isfinite(ends).mean())
 
 
-def items_needed(
-    *, alpha: float, margin: float, flip_rate: float, power: float, bet: FlipBet = FLIP_1, seed: int = 0
-) -> int:
+def items_needed(*, alpha: float, margin: float, flip_rate: float, power: float, bet: FlipBet = FLIP_1) -> int:
     """Items, in whole batches, with which an equal candidate passes with probability `power`.
 
     For G hard gates plan each with power 1 - (1 - power)/G; for a slice of prevalence w divide by w.
@@ -129,29 +129,25 @@ def items_needed(
     if flip_rate < RARE * margin:
         horizon, items = max(floor, 2 * math.ceil(items)), math.inf
         while math.isinf(items):
-            ends = simulate(horizon, alpha=alpha, margin=margin, flip_rate=flip_rate, seed=seed, bet=bet)
-            items, horizon = float(np.quantile(ends, power, method="inverted_cdf")), 2 * horizon
+            ends = simulate(horizon, alpha=alpha, margin=margin, flip_rate=flip_rate, seed=0, bet=bet)
+            items, horizon = _quantile(ends, power), 2 * horizon
     return max(floor, math.ceil(items / bet.batch) * bet.batch)
 
 
-def smallest_margin(
-    items: int, *, alpha: float, flip_rate: float, power: float, bet: FlipBet = FLIP_1, seed: int = 0
-) -> float | None:
+def smallest_margin(items: int, *, alpha: float, flip_rate: float, power: float, bet: FlipBet = FLIP_1) -> float | None:
     """The smallest margin (to 0.5 % of itself) that `items` can prove with probability `power`; None if none can.
 
     What `Planned` offers when a slice is too small for its margin. Raises ValueError as `items_needed`.
     """
 
     def proves(margin: float) -> bool:
-        return planned_power(items, alpha=alpha, margin=margin, flip_rate=flip_rate, bet=bet, seed=seed) >= power
+        return planned_power(items, alpha=alpha, margin=margin, flip_rate=flip_rate, bet=bet) >= power
 
     if items < 1:
         return None
     # No rule proves less than the formula without its allowance, nor less than a run without a flip.
-    low = max(
-        math.sqrt(pass_time_quantile(power, alpha) * flip_rate / items), -math.expm1(-pass_threshold(alpha) / items)
-    )
-    high = low
+    brownian = math.sqrt(pass_time_quantile(power, alpha) * flip_rate / items)
+    low = high = max(brownian, -math.expm1(-pass_threshold(alpha) / items))
     while not proves(high := min(high * 1.2, WIDEST)):
         if high == WIDEST:
             return None
@@ -162,28 +158,18 @@ def smallest_margin(
     return high
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """What a gate of another kind needs: items for `TARGET_POWER`, and the chance that those at hand suffice."""
-
-    needed: int
-    power: float
-
-
 def planned_rate(have: int, alpha: float, limit: float, flip_rate: float) -> Planned:
     """Plan of `rate/1`, for a candidate worth releasing: half of the technique's flips are harmful, but no more than a
     third of the limit. A technique whose usual rate lies above the limit is no reason to refuse.
 
-    Like all below: the real rule simulated from a fixed seed. Raises ValueError for alpha or limit outside (0, 1).
+    Raises ValueError for alpha or limit outside (0, 1).
     """
     expected = min(check_fraction("limit", limit), 1.5 * flip_rate) / 3
 
-    def ends(draw: np.random.Generator, batch: int, batches: int) -> Floats:
-        hits = draw.binomial(batch, expected, (PATHS // 2, batches))
-        wealth = rate.log_wealth_path(np.stack((hits, batch - hits), -1), limit, replace(rate.RATE_1, batch=batch))
-        return _first(wealth >= pass_threshold(alpha), batch)
+    def rule(counts: Ints, batch: int) -> Floats:
+        return rate.log_wealth_path(counts, limit, replace(rate.RATE_1, batch=batch))
 
-    return _planned(have, _brownian_items(alpha, limit, limit / 4), ends)
+    return _planned(have, rule, alpha, np.array([expected, 1 - expected]), _brownian_items(alpha, limit, limit / 4))
 
 
 def planned_bounded(have: int, alpha: float, margin: float, v0: float, v: float | None = None) -> Planned:
@@ -193,19 +179,16 @@ def planned_bounded(have: int, alpha: float, margin: float, v0: float, v: float 
     Raises ValueError for arguments outside (0, 1).
     """
     check_fraction("margin", margin)
-    v, bet = check_fraction("v", v0 if v is None else v), FlipBet(v0=v0)
+    v = check_fraction("v", v0 if v is None else v)
     large = min(1.0, 3 * math.sqrt(v))
     often = 0.9 * v / large**2
     small = math.sqrt(0.1 * v / (1 - often))
-    losses, shares = np.array([large, -large, small, -small]), np.array([often, often, 1 - often, 1 - often]) / 2
+    losses, kinds = np.array([large, -large, small, -small]), np.array([often, often, 1 - often, 1 - often]) / 2
 
-    def ends(draw: np.random.Generator, batch: int, batches: int) -> Floats:
-        counts = draw.multinomial(batch, shares, (PATHS // 2, batches))
-        stakes = predicted_bets(counts.sum(-1), counts @ losses**2, margin, bet)
-        wealth = np.cumsum(log_gains(losses, counts, margin, stakes), axis=-1)
-        return _first(wealth >= pass_threshold(alpha), batch)
+    def rule(counts: Ints, batch: int) -> Floats:
+        return log_wealth_path(counts, margin, FlipBet(v0=v0, batch=batch), losses=losses)
 
-    return _planned(have, _brownian_items(alpha, margin, v), ends)
+    return _planned(have, rule, alpha, kinds, _brownian_items(alpha, margin, v))
 
 
 def planned_locked(population: int, alpha: float, margin: float, flip_rate: float) -> Planned:
@@ -216,20 +199,19 @@ def planned_locked(population: int, alpha: float, margin: float, flip_rate: floa
     """
     locked.allowed_loss(population, margin)  # refuses what cannot be judged
     bet = replace(locked.LOCKED_1, v0=min(max(flip_rate, 1e-6), 1 - 1e-6))
-    shares, draw = np.array([flip_rate / 2, flip_rate / 2, 1 - flip_rate, 0]), np.random.default_rng(0)
+    kinds, draw = _equal(flip_rate), np.random.default_rng(0)
 
     def ends(size: int) -> Floats:
-        batch = _batch(size)
-        counts = draw.multinomial(batch, shares, (PATHS // 4, -(-size // batch)))
-        counts[:, -1] = draw.multinomial(size - batch * (counts.shape[1] - 1), shares, len(counts))
+        batch, batches = _batches(size)
+        counts = draw.multinomial(batch, kinds, (PATHS // 4, batches))
+        counts[:, -1] = draw.multinomial(size - batch * (batches - 1), kinds, len(counts))
         wealth = locked.log_wealth_path(counts, size, margin, replace(bet, batch=batch))
-        return np.minimum(
-            _first(wealth >= pass_threshold(alpha), batch), np.where(wealth[:, -1] == np.inf, size, np.inf)
-        )
+        certain = np.where(wealth[:, -1] == np.inf, size, np.inf)
+        return np.minimum(_first(wealth >= pass_threshold(alpha), batch), certain)
 
     times, size = ends(population), population
     power = float(np.isfinite(times).mean())
-    while math.isinf(needed := float(np.quantile(times, TARGET_POWER, method="inverted_cdf"))):
+    while math.isinf(needed := _quantile(times, TARGET_POWER)):
         size = math.ceil(1.25 * size)
         times = np.where(np.isfinite(ends(size)), size, np.inf)
     return Planned(int(needed), power)
@@ -256,23 +238,28 @@ def planned_ratio(
         check_fraction(name, share)
     wrong = (1 - quality) * prevalence
     moved = min(flip_rate / 4, wrong / 2)
-    kinds = (1 - prevalence - wrong, 0, 0, wrong, wrong, 0, 0, quality * prevalence)
-    shares = np.clip(np.array(kinds) + moved * np.array([-1, 1, 1, -1, -1, 1, 1, -1]), 0, None)
-    shares /= shares.sum()
-    theta = ratio.ratio_estimates(metric, shares)[0] or 0.0
-
-    def ends(draw: np.random.Generator, batch: int, batches: int) -> Floats:
-        totals = np.cumsum(draw.multinomial(batch * 8, shares, (RATIO_PATHS, max(1, batches // 8))), axis=1)
-        # Wealth at the true ratio is no less than the evidence: only where that suffices the whole is worked out.
-        near = ratio.profile(metric, totals, margin, theta) >= pass_threshold(alpha)
-        passed = np.zeros_like(near)
-        for look in range(near.shape[1]):
-            tried = near[:, look] & ~passed.any(1)
-            passed[tried, look] = ratio.log_e(metric, totals[tried, look], margin) >= pass_threshold(alpha)
-        return _first(passed, batch * 8)
-
+    agreed = np.array([1 - prevalence - wrong, 0, 0, wrong, wrong, 0, 0, quality * prevalence])
+    kinds = np.clip(agreed + moved * np.array([-1, 1, 1, -1, -1, 1, 1, -1]), 0, None)
+    kinds /= kinds.sum()
+    theta, threshold = ratio.ratio_estimates(metric, kinds)[0] or 0.0, pass_threshold(alpha)
     spread = 4 * moved / (prevalence * max(quality, 0.5))  # of a said positive, about
-    return _planned(have, _brownian_items(alpha, margin, spread) / prevalence, ends)
+    horizon = _brownian_items(alpha, margin, spread) / prevalence
+    # The bets are fixed, none of them is small: for a margin far below them no number of items would do.
+    while ratio.log_e(metric, np.rint(horizon * kinds).astype(np.int64), margin) < threshold:
+        horizon *= 2
+        if horizon > LONGEST:
+            return Planned(LONGEST, 0.0)
+
+    def rule(counts: Ints, batch: int) -> Floats:
+        totals = np.cumsum(counts, axis=1)
+        # Wealth at the true ratio is no less than the evidence: only where that suffices the whole is worked out.
+        wealth = ratio.profile(metric, totals, margin, theta)
+        for look in range(wealth.shape[1]):
+            tried = (wealth[:, look] >= threshold) & ~(wealth[:, :look] >= threshold).any(1)
+            wealth[tried, look] = ratio.log_e(metric, totals[tried, look], margin)
+        return wealth
+
+    return _planned(have, rule, alpha, kinds, horizon, RATIO_PATHS, GROUP)
 
 
 def planned_gap(have_g: int, have_h: int, alpha: float, margin: float, flip_rate: float) -> Planned:
@@ -284,19 +271,24 @@ def planned_gap(have_g: int, have_h: int, alpha: float, margin: float, flip_rate
     """
     check_fraction("margin", margin)
     have, both = have_g + have_h, min(have_g, have_h) > 0
-    share = have_g / have if both else 0.5
-    kinds = np.array([flip_rate / 2, flip_rate / 2, 1 - flip_rate, 0])
+    share, kinds = have_g / have if both else 0.5, _equal(flip_rate)
 
-    def ends(draw: np.random.Generator, batch: int, batches: int) -> Floats:
-        size = batch * -(-batches // GAP_LOOKS)
-        counts = draw.multinomial(
-            size, [*(share * kinds), *((1 - share) * kinds)], (GAP_PATHS, batch * batches // size)
-        )
-        wealth = gap.planned_path(counts.reshape(*counts.shape[:2], 2, 4), margin, replace(gap.GAP_1, batch=size))
-        return np.maximum(*(_first(wealth[..., sign] >= pass_threshold(alpha), size) for sign in (0, 1)))
+    def rule(counts: Ints, batch: int) -> Floats:
+        groups = counts.reshape(*counts.shape[:2], 2, 4)
+        signs = gap.planned_path(groups, margin, replace(gap.GAP_1, batch=batch))
+        each: Floats = np.maximum.accumulate(signs, axis=1)  # latches at a time of its own
+        smallest: Floats = each.min(-1)
+        return smallest
 
-    found = _planned(have, _brownian_items(alpha, margin, flip_rate / share + flip_rate / (1 - share)), ends)
+    horizon = _brownian_items(alpha, margin, flip_rate / share + flip_rate / (1 - share))
+    both_kinds = np.concatenate((share * kinds, (1 - share) * kinds))
+    found = _planned(have, rule, alpha, both_kinds, horizon, GAP_PATHS, GROUP)
     return found if both else replace(found, power=0.0)
+
+
+def _equal(flip_rate: float) -> Floats:
+    """How often an equal candidate's items are [n10, n01, n11, n00]."""
+    return np.array([flip_rate / 2, flip_rate / 2, 1 - flip_rate, 0])
 
 
 def _brownian_items(alpha: float, margin: float, v: float) -> float:
@@ -305,30 +297,57 @@ def _brownian_items(alpha: float, margin: float, v: float) -> float:
     return 2 * max(least, pass_time_quantile(TARGET_POWER, alpha) * v / margin**2)
 
 
-def _planned(have: int, horizon: float, ends: Callable[[np.random.Generator, int, int], Floats]) -> Planned:
-    """From `ends(generator, items a batch, batches)`: items to a pass of many runs, inf = none within them."""
+def _planned(
+    have: int,
+    rule: Rule,
+    alpha: float,
+    kinds: Floats,
+    horizon: float,
+    paths: int = PATHS // 2,
+    group: int = 1,
+) -> Planned:
+    """From runs whose items are drawn as one of `kinds`, the chance of each, first within `horizon` items; with a look
+    only behind each `group` of batches.
+    """
 
     def run(items: float) -> Floats:
-        batch = _batch(math.ceil(items))
-        return ends(np.random.default_rng(0), batch, -(-math.ceil(items) // batch))
+        batch, batches = _batches(math.ceil(items))
+        return _ends(rule, alpha, kinds, batch * group, max(1, batches // group), paths)
 
     times = run(horizon)
-    while math.isinf(needed := float(np.quantile(times, TARGET_POWER, method="inverted_cdf"))) and horizon < LONGEST:
+    while math.isinf(needed := _quantile(times, TARGET_POWER)) and horizon < LONGEST:
         horizon *= 2
         times = run(horizon)
     if horizon > 4 * needed or have > horizon:  # look closer, or further, but never beyond four times what is needed
         times = run(min(max(have, 2 * needed), 4 * needed))
-    needed = min(float(np.quantile(times, TARGET_POWER, method="inverted_cdf")), LONGEST)
+    needed = min(_quantile(times, TARGET_POWER), LONGEST)
     return Planned(int(needed), float((times <= have).mean()))
 
 
-def _batch(items: int) -> int:
-    return 8 * -(-items // (8 * LOOKS))
+def _ends(rule: Rule, alpha: float, kinds: Floats, batch: int, batches: int, paths: int, seed: int = 0) -> Floats:
+    """Items to a pass (paths,) of the rule, inf = no pass, for items drawn as one of `kinds`, the chance of each."""
+    draw, ends = np.random.default_rng(seed), np.full(paths, np.inf)
+    at_once = max(1, CHUNK // max(batches, 1))  # the draws are the same, however they are cut
+    for start in range(0, paths if batches else 0, at_once):
+        part = ends[start : start + at_once]
+        counts = draw.multinomial(batch, kinds, (part.size, batches))
+        part[:] = _first(rule(counts, batch) >= pass_threshold(alpha), batch)
+    return ends
+
+
+def _batches(items: int) -> tuple[int, int]:
+    """Items a batch, in eights, and how many batches, of a run with at most `LOOKS` of them."""
+    batch = 8 * -(-items // (8 * LOOKS))
+    return batch, -(-items // batch)
 
 
 def _first(passed: npt.NDArray[np.bool_], batch: int) -> Floats:
     """Items (paths,) at the first look that passed (paths, looks), inf = none."""
     return np.where(passed.any(-1), (passed.argmax(-1) + 1.0) * batch, np.inf)
+
+
+def _quantile(times: Floats, power: float) -> float:
+    return float(np.quantile(times, power, method="inverted_cdf"))
 
 
 def _normal(z: float) -> float:

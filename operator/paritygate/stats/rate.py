@@ -2,61 +2,37 @@
 
 Per item x in {0, 1}; H0: E x >= limit. A batch is recorded as [hits, misses]. Wealth: prod (1 + lambda (limit - x)),
 lambda growth-optimal for the rate seen in EARLIER batches. Waudby-Smith & Ramdas 2024 (JRSS-B 86, section 4).
+x may as well be a share in [0, 1], such as the hits among the items of a cluster: log(1 + lambda (limit - x)) is
+concave, so shares gain no less than whole hits of the same mean.
 """
-
-from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from .wealth import Floats, Ints, Wealth, check_counts, check_fraction, check_run, check_sizes, log_gains
-
-
-@dataclass(frozen=True, slots=True)
-class RateBet:
-    """The preregistered parameters of the bet: before the first item, half the limit is believed, as if from `c` items.
-
-    Raises ValueError unless c > 0 and batch >= 1.
-    """
-
-    c: float = 200.0
-    batch: int = 8
-
-    def __post_init__(self) -> None:
-        if not 0 < self.c < float("inf"):
-            raise ValueError(f"c must be positive, got {self.c}")
-        if self.batch < 1:
-            raise ValueError(f"batch must be at least 1 item, got {self.batch}")
-
+from .wealth import Bet, Floats, Ints, Wealth, check_counts, check_fraction, check_run, check_sizes, earlier, log_gains
 
 HITS = np.array([1.0, 0.0])
 """x of the two kinds of item that a batch counts."""
 
-RATE_1 = RateBet()
-"""The bet of a policy that says nothing else."""
+RATE_1 = Bet()
+"""The bet of a policy that says nothing else: half the limit is believed beforehand."""
 
 
-@dataclass(frozen=True, slots=True)
-class RateState(Wealth):
-    """The process between two batches. Start one with `RateState(pass_threshold(alpha))`."""
-
-    hits: int = 0
-
-
-def log_wealth_path(batches: npt.ArrayLike, limit: float, bet: RateBet = RATE_1) -> Floats:
-    """Log wealth (..., k) after each batch of `batches` (..., k, 2), from the first on. Errors as `advance`."""
-    return np.cumsum(_gains(check_counts(batches, 2), limit, bet, None), axis=-1)
+def log_wealth_path(batches: npt.ArrayLike, limit: float, bet: Bet = RATE_1, *, values: Floats = HITS) -> Floats:
+    """Log wealth (..., k) after each batch of `batches` (..., k, J), from the first on. Errors as `advance`."""
+    counts = check_counts(batches, values.shape[-1])
+    return np.cumsum(_gains(counts, np.vecdot(counts, values), limit, bet, values), axis=-1)
 
 
-def advance(state: RateState, batches: npt.ArrayLike, limit: float, bet: RateBet = RATE_1) -> RateState:
-    """The process after `batches` (k, 2) more; cutting a run into several calls changes no bit of the result.
+def advance(state: Wealth, batches: npt.ArrayLike, limit: float, bet: Bet = RATE_1, *, values: Floats = HITS) -> Wealth:
+    """The process after `batches` (k, J) more; its one sum is that of the hits. `values` (J,) or (k, J) are the x.
 
-    Raises ValueError naming the value for a limit outside (0, 1), negative or fractional counts, a batch (but the
-    last) that does not hold `bet.batch` items, or a run that already ended with a short batch.
+    Raises ValueError naming the value for a limit outside (0, 1), negative or fractional counts, an x outside [0, 1], a
+    batch (but the last) that does not hold `bet.batch` items, or a run that already ended with a short batch.
     """
-    counts = check_run(batches, 2)
-    moved = state.gained(_gains(counts, limit, bet, state), counts.sum(-1))
-    return replace(moved, hits=state.hits + int(counts[:, 0].sum()))
+    counts = check_run(batches, values.shape[-1])
+    hits = np.vecdot(counts, values)
+    return state.gained(_gains(counts, hits, limit, bet, values, state.items, *state.sums), counts.sum(-1), hits)
 
 
 def share_without_a_hit(items: int, alpha: float) -> float:
@@ -72,12 +48,13 @@ def share_without_a_hit(items: int, alpha: float) -> float:
     return float(-np.expm1(np.log(alpha) / items)) if items else 1.0
 
 
-def _gains(counts: Ints, limit: float, bet: RateBet, state: RateState | None) -> Floats:
+def _gains(
+    counts: Ints, hits: Floats, limit: float, bet: Bet, values: Floats, items: int = 0, hits_before: float = 0.0
+) -> Floats:
     check_fraction("limit", limit)
-    items, total = (state.items, state.hits) if state else (0, 0)
-    sizes, hits = check_sizes(counts, bet.batch, items), counts[..., 0]
-    items_before = items + np.cumsum(sizes, -1) - sizes
-    hits_before = total + np.cumsum(hits, -1) - hits
-    rate = np.minimum(limit, (hits_before + bet.c * limit / 2) / (items_before + bet.c))
+    if (wrong := ~((values >= 0) & (values <= 1))).any():
+        raise ValueError(f"a share must lie between 0 and 1, got {values[wrong][0]}")
+    sizes = check_sizes(counts, bet.batch, items)
+    rate = np.minimum(limit, (earlier(hits, hits_before) + bet.c * limit / 2) / (earlier(sizes, items) + bet.c))
     stake = (limit - rate) / (limit * (1 - limit))  # below 1/(1 - limit), because the believed rate is never 0
-    return log_gains(HITS, counts, limit, stake)
+    return log_gains(values, counts, limit, stake)

@@ -1,4 +1,9 @@
-"""What all e-processes share: thresholds by Ville's inequality, the latch, and refusals that name the value."""
+"""What all e-processes share: thresholds by Ville's inequality, the latch, the bet, refusals that name the value.
+
+A batch is recorded as counts: how many of its items had each of J values. A bet `stake` against "the mean is at least
+m" multiplies wealth by 1 + stake (m - value) for each item; its stake may depend on EARLIER batches only. An e-process
+is an equal mixture of such bets, often of a single one (Waudby-Smith & Ramdas 2024, JRSS-B 86, section 4).
+"""
 
 import math
 from dataclasses import dataclass, replace
@@ -33,10 +38,12 @@ def harm_threshold(gates: int, alpha_fail: float = 0.05) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Wealth:
-    """An e-process after `items` items; resumable, so a crash or a retry continues the same bet.
+    """An e-process after `items` items; resumable, so a crash or a retry continues the same bets.
 
-    `latched_at` is the item count at which log wealth first reached `threshold`; it never opens again, because Ville
-    bounds the supremum. `sup_log_e` starts at 0: wealth 1 before the first item.
+    Start one with `Wealth(pass_threshold(alpha))`, or with `harm_threshold(gates)` for the proof of harm. `latched_at`
+    is the item count at which log wealth first reached `threshold`; it never opens again, because Ville bounds the
+    supremum. `sup_log_e` starts at 0: wealth 1 before the first item. `logs` are the log wealths of the bets it
+    mixes, `sums` what the next stakes depend on (each module says what it sums); () before the first item.
     """
 
     threshold: float
@@ -44,6 +51,8 @@ class Wealth:
     log_e: float = 0.0
     sup_log_e: float = 0.0
     latched_at: int | None = None
+    logs: tuple[float, ...] = ()
+    sums: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.threshold) and self.threshold > 0):
@@ -69,27 +78,66 @@ class Wealth:
         sup = max(self.sup_log_e, float(log_e.max()))
         return replace(self, items=int(items[-1]), log_e=float(log_e[-1]), sup_log_e=sup, latched_at=latched_at)
 
-    def gained(self, gains: Floats, sizes: Ints) -> Self:
-        """The same process after batches of `sizes` (k,) items that gained `gains` (k,) log wealth each."""
-        return self.after(np.cumsum(np.concatenate(([self.log_e], gains)))[1:], self.items + np.cumsum(sizes))
+    def gained(self, gains: Floats, sizes: Ints, *added: Ints | Floats, certain: npt.ArrayLike = False) -> Self:
+        """The same process after batches of `sizes` (k,) items that gained (k,) log wealth, or (k, bets) for a mixture.
+
+        Each of `added` (k,) goes to its sum. Wealth is infinite where the null is `certain` (k,) to be false. Cutting a
+        run into several calls changes no bit of the result.
+        """
+        if not sizes.size:
+            return self
+        each = gains.reshape(len(gains), -1)
+        logs = np.cumsum(np.concatenate(([self.logs or (0.0,) * each.shape[1]], each)), axis=0)[1:]
+        moved = self.after(np.where(certain, np.inf, log_mean_exp(logs)), self.items + np.cumsum(sizes))
+        sums = (before + more.sum().item() for before, more in zip(self.sums or (0,) * len(added), added, strict=True))
+        return replace(moved, logs=tuple(logs[-1].tolist()), sums=tuple(sums))
 
 
 @dataclass(frozen=True, slots=True)
-class Mixture(Wealth):
-    """An e-process that is the equal mixture of fixed bets; `logs` are their log wealths, () before the first item."""
+class Bet:
+    """The preregistered parameters of a bet that learns. Any value is valid; only speed changes.
 
-    logs: tuple[float, ...] = ()
+    What is believed beforehand weighs as much as `c` items; a stake lasts a `batch` of items.
+    Raises ValueError unless c > 0 and batch >= 1.
+    """
 
-    def mixed(self, gains: Floats, sizes: Ints, certain: npt.ArrayLike = False) -> Self:
-        """The same process after batches of `sizes` (k,) items that gained each bet `gains` (k, bets) log wealth.
+    c: float = 200.0
+    batch: int = 8
 
-        Wealth is infinite where the null is `certain` (k,) to be false.
-        """
-        if not len(gains):
-            return self
-        logs = np.cumsum(np.concatenate((np.array([self.logs or (0.0,) * gains.shape[-1]]), gains)), axis=0)[1:]
-        moved = self.after(np.where(certain, np.inf, log_mean_exp(logs)), self.items + np.cumsum(sizes))
-        return replace(moved, logs=tuple(logs[-1].tolist()))
+    def __post_init__(self) -> None:
+        if not 0 < self.c < math.inf:
+            raise ValueError(f"c must be positive, got {self.c}")
+        if self.batch < 1:
+            raise ValueError(f"batch must be at least 1 item, got {self.batch}")
+
+
+def log_gains(values: Floats, counts: Ints, mean: npt.ArrayLike, stakes: npt.ArrayLike) -> Floats:
+    """Log of prod (1 + stake (mean - value)) over each batch: the wealth that a bet against a larger mean gains.
+
+    `values` (..., J) of the items and how many have them, `counts` (..., k, J); `mean` and `stakes` broadcast against
+    (..., k). A negative stake bets against a smaller mean.
+    """
+    m, stake = np.asarray(mean, np.float64), np.asarray(stakes, np.float64)
+    often = counts.astype(np.float64)  # once: it would be done again for every bet
+    gains: Floats = often[..., 0] * np.log1p(stake * (m - values[..., 0]))
+    for kind in range(1, counts.shape[-1]):  # not one array of all kinds: it would not fit the processor's cache
+        gains += often[..., kind] * np.log1p(stake * (m - values[..., kind]))
+    return gains
+
+
+def log_mean_exp(logs: Floats) -> Floats:
+    """Log of the mean of exp(logs) over the last axis, without overflow: the wealth of an equal mixture of bets."""
+    top = logs.max(-1, keepdims=True)
+    shares = logs - top
+    mixture: Floats = top[..., 0] + np.log(np.exp(shares, out=shares).mean(-1))
+    return mixture
+
+
+def earlier(added: npt.ArrayLike, before: float = 0) -> npt.NDArray[np.float64]:
+    """Sum (..., k) over all batches before each, `before` the first: all that a stake may know of `added` (..., k)."""
+    more = np.asarray(added)
+    sums: Floats = before + np.cumsum(more, -1) - more
+    return sums
 
 
 def check_fraction(name: str, value: float) -> float:
@@ -126,7 +174,7 @@ def check_sizes(counts: Ints, batch: int, items_before: int = 0) -> Ints:
 
     A bet is fixed per batch, so another cut of the same items would be another bet: the cut is part of the record.
     """
-    sizes: Ints = counts.sum(-1)
+    sizes: Ints = np.einsum("...j->...", counts)  # over so few columns sum() takes five times as long
     if not sizes.size:
         return sizes
     if items_before % batch:
@@ -137,23 +185,3 @@ def check_sizes(counts: Ints, batch: int, items_before: int = 0) -> Ints:
     if (wrong := (last < 1) | (last > batch)).any():
         raise ValueError(f"the last batch must hold 1 to {batch} items, got {last[wrong][0]}")
     return sizes
-
-
-def log_gains(values: Floats, counts: Ints, mean: npt.ArrayLike, stakes: npt.ArrayLike) -> Floats:
-    """Log of prod (1 + stake (mean - value)) over each batch: the wealth that a bet against a larger mean gains.
-
-    `values` (..., J) of the items and how many have them, `counts` (..., k, J); `mean` and `stakes` broadcast against
-    (..., k). A negative stake bets against a smaller mean.
-    """
-    m, stake = np.asarray(mean, np.float64), np.asarray(stakes, np.float64)
-    gains: Floats = np.zeros(())
-    for kind in range(counts.shape[-1]):  # not one array of all kinds: it would not fit the processor's cache
-        gains = gains + counts[..., kind] * np.log1p(stake * (m - values[..., kind]))
-    return gains
-
-
-def log_mean_exp(logs: Floats) -> Floats:
-    """Log of the mean of exp(logs) over the last axis, without overflow: the wealth of an equal mixture of bets."""
-    top = logs.max(-1, keepdims=True)
-    mixture: Floats = top[..., 0] + np.log(np.exp(logs - top).mean(-1))
-    return mixture

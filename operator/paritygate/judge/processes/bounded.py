@@ -2,18 +2,18 @@
 
 from typing import Any
 
+import numpy as np
+
 from paritygate.api import GateRecord
 from paritygate.stats import bounded
 from paritygate.stats.flip import FlipBet
-from paritygate.stats.wealth import harm_threshold, pass_threshold
+from paritygate.stats.wealth import Wealth, harm_threshold, pass_threshold
 
 from ..batchlog import decode_units, encode_units
 from .terms import Ints, Terms, TwoSided, within
 
-Batches = list[list[list[int]]]
 
-
-class BoundedProcess(TwoSided[bounded.BoundedState, bounded.BoundedHarmState]):
+class BoundedProcess(TwoSided[Wealth, Wealth]):
     """`E d < margin` for any d in [-1, 1], recorded in whole units and rounded against the candidate."""
 
     def __init__(self, terms: Terms, bet: FlipBet = bounded.BOUNDED_1, twice: bool = False) -> None:
@@ -24,9 +24,9 @@ class BoundedProcess(TwoSided[bounded.BoundedState, bounded.BoundedHarmState]):
         self._bar, self._rounding = terms.margin, 0.0
         if twice:
             self._bar, self._rounding = min(terms.margin + bounded.UNIT, 1 - 1e-9), bounded.UNIT
-        self._pass = bounded.BoundedState(pass_threshold(terms.alpha))
-        self._harm = bounded.BoundedHarmState(harm_threshold(terms.hard, terms.alpha_fail))
-        self._batches: Batches = []
+        self._pass = Wealth(pass_threshold(terms.alpha))
+        self._harm = Wealth(harm_threshold(terms.hard, terms.alpha_fail))
+        self._log: list[Ints] = [np.zeros(0, np.int64)]
 
     @property
     def rule(self) -> str:
@@ -36,7 +36,7 @@ class BoundedProcess(TwoSided[bounded.BoundedState, bounded.BoundedHarmState]):
 
     def take(self, values: Ints) -> None:
         """Count losses in whole units."""
-        self._count(bounded.count_batches(values, self.batch))
+        self._count(values)
 
     def replay(self, log: str, n: int) -> None:
         """Count what a record says."""
@@ -44,11 +44,10 @@ class BoundedProcess(TwoSided[bounded.BoundedState, bounded.BoundedHarmState]):
 
     def figures(self) -> dict[str, Any]:
         """The log, wealth and estimate."""
-        lost = sum(units * count for batch in self._batches for units, count in batch)
         return {
             "n": self.n,
-            "batch_log": encode_units(self._batches),
-            "estimate": lost * bounded.UNIT / self.n if self.n else None,
+            "batch_log": encode_units(self._units, self.batch),
+            "estimate": int(self._units.sum()) * bounded.UNIT / self.n if self.n else None,
             "log_e": self._pass.log_e,
             "log_e_harm": self._harm.log_e,
         }
@@ -57,7 +56,7 @@ class BoundedProcess(TwoSided[bounded.BoundedState, bounded.BoundedHarmState]):
         """Interval and proven margin."""
         if not self.n:
             return {}
-        proven = bounded.proven_margin(self._batches, self._bet, self._terms.alpha)
+        proven = bounded.proven_margin(self._units, self._bet, self._terms.alpha)
         if self.pass_at is not None and (proven is None or proven > self._terms.margin):
             proven = self._terms.margin
         return {"interval": self._interval(), "proven_margin": proven}
@@ -67,10 +66,15 @@ class BoundedProcess(TwoSided[bounded.BoundedState, bounded.BoundedHarmState]):
         return within(record, self.searched())
 
     def _interval(self) -> tuple[float, float]:
-        low, high = bounded.interval(self._batches, self._terms.alpha)
+        low, high = bounded.interval(self._units, self._terms.alpha, self.batch)
         return max(-1.0, low - self._rounding), high
 
-    def _count(self, batches: Batches) -> None:
-        self._batches += batches
-        self._pass = bounded.advance(self._pass, batches, self._terms.margin, self._bet)
-        self._harm = bounded.advance_harm(self._harm, batches, self._bar, self.batch)
+    def _count(self, units: Ints) -> None:
+        self._log.append(units)
+        self._pass = bounded.advance(self._pass, units, self._terms.margin, self._bet)
+        self._harm = bounded.advance_harm(self._harm, units, self._bar, self.batch)
+
+    @property
+    def _units(self) -> Ints:
+        self._log = [np.concatenate(self._log)]
+        return self._log[0]

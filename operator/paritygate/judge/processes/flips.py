@@ -7,7 +7,7 @@ import numpy as np
 from paritygate.api import GateRecord
 from paritygate.stats import flip, harm, locked
 from paritygate.stats.interval import proven_margin, reported_interval
-from paritygate.stats.wealth import harm_threshold, pass_threshold
+from paritygate.stats.wealth import Wealth, harm_threshold, pass_threshold
 
 from ..batchlog import decode_flips, encode_flips
 from ..columns import BOTH_RIGHT, BOTH_WRONG, LOST, WON
@@ -28,18 +28,15 @@ def flip_figures(batches: Ints) -> dict[str, Any]:
     return {"n": n10 + n01 + n11 + n00, "n10": n10, "n01": n01, "n11": n11, "n00": n00}
 
 
-class FlipProcess(TwoSided[flip.FlipState | locked.LockedState, harm.HarmState | locked.LockedHarmState]):
+class FlipProcess(TwoSided[Wealth, Wealth]):
     """`E d < margin` for d = +1 (harmful flip), -1 (beneficial) or 0."""
 
     def __init__(self, terms: Terms) -> None:
         self._terms = terms
         self._bet = flip.FlipBet(v0=terms.flip_rate, cap=locked.LOCKED_1.cap if terms.locked else flip.FLIP_1.cap)
         self.batch = self._bet.batch
-        threshold, harmful = pass_threshold(terms.alpha), harm_threshold(terms.hard, terms.alpha_fail)
-        if terms.locked:
-            self._pass, self._harm = locked.LockedState(threshold), locked.LockedHarmState(harmful)
-        else:
-            self._pass, self._harm = flip.FlipState(threshold), harm.HarmState(harmful)
+        self._pass = Wealth(pass_threshold(terms.alpha))
+        self._harm = Wealth(harm_threshold(terms.hard, terms.alpha_fail))
         self._log: list[Ints] = [np.zeros((0, 4), np.int64)]
 
     @property
@@ -83,13 +80,11 @@ class FlipProcess(TwoSided[flip.FlipState | locked.LockedState, harm.HarmState |
     def _count(self, batches: Ints) -> None:
         self._log.append(batches)
         margin, population = self._terms.margin, self._terms.population
-        if isinstance(self._pass, locked.LockedState):
+        if self._terms.locked:
             self._pass = locked.advance(self._pass, batches, population, margin, self._bet)
-        else:
-            self._pass = flip.advance(self._pass, batches, margin, self._bet)
-        if isinstance(self._harm, locked.LockedHarmState):
             self._harm = locked.advance_harm(self._harm, batches, population, margin, self._bet.batch)
         else:
+            self._pass = flip.advance(self._pass, batches, margin, self._bet)
             self._harm = harm.advance(self._harm, batches, margin)
 
     @property

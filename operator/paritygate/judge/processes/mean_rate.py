@@ -2,16 +2,18 @@
 
 from typing import Any
 
+import numpy as np
+
 from paritygate.api import GateRecord
-from paritygate.stats import bounded, mean_rate
+from paritygate.stats import bounded, rate
 from paritygate.stats.rate import RATE_1
-from paritygate.stats.wealth import harm_threshold, pass_threshold
+from paritygate.stats.wealth import Wealth, harm_threshold, pass_threshold
 
 from ..batchlog import decode_units, encode_units
 from .terms import Ints, Terms, TwoSided, within
 
 
-class MeanRateProcess(TwoSided[mean_rate.MeanState, bounded.BoundedHarmState]):
+class MeanRateProcess(TwoSided[Wealth, Wealth]):
     """`E x < margin` for the share x of a cluster's items that are hits, recorded as `bounded` records losses.
 
     With the bet of `rate`: that of `bounded` is for losses whose mean is 0, and would lose on a rate near its limit.
@@ -19,9 +21,9 @@ class MeanRateProcess(TwoSided[mean_rate.MeanState, bounded.BoundedHarmState]):
 
     def __init__(self, terms: Terms) -> None:
         self._terms, self.batch = terms, RATE_1.batch
-        self._pass = mean_rate.MeanState(pass_threshold(terms.alpha))
-        self._harm = bounded.BoundedHarmState(harm_threshold(terms.hard, terms.alpha_fail))
-        self._batches: list[list[list[int]]] = []
+        self._pass = Wealth(pass_threshold(terms.alpha))
+        self._harm = Wealth(harm_threshold(terms.hard, terms.alpha_fail))
+        self._log: list[Ints] = [np.zeros(0, np.int64)]
 
     @property
     def rule(self) -> str:
@@ -30,7 +32,7 @@ class MeanRateProcess(TwoSided[mean_rate.MeanState, bounded.BoundedHarmState]):
 
     def take(self, values: Ints) -> None:
         """Count shares in whole units."""
-        self._count(bounded.count_batches(values, self.batch))
+        self._count(values)
 
     def replay(self, log: str, n: int) -> None:
         """Count what a record says."""
@@ -38,11 +40,10 @@ class MeanRateProcess(TwoSided[mean_rate.MeanState, bounded.BoundedHarmState]):
 
     def figures(self) -> dict[str, Any]:
         """The log, wealth and estimate."""
-        shares = sum(units * count for batch in self._batches for units, count in batch)
         return {
             "n": self.n,
-            "batch_log": encode_units(self._batches),
-            "estimate": shares * bounded.UNIT / self.n if self.n else None,
+            "batch_log": encode_units(self._units, self.batch),
+            "estimate": int(self._units.sum()) * bounded.UNIT / self.n if self.n else None,
             "log_e": self._pass.log_e,
             "log_e_harm": self._harm.log_e,
         }
@@ -51,14 +52,20 @@ class MeanRateProcess(TwoSided[mean_rate.MeanState, bounded.BoundedHarmState]):
         """The interval of the rate."""
         if not self.n:
             return {}
-        low, high = bounded.interval(self._batches, self._terms.alpha)
+        low, high = bounded.interval(self._units, self._terms.alpha, self.batch)
         return {"interval": (max(low, 0.0), high)}
 
     def supports(self, record: GateRecord) -> bool:
         """Whether the counts give an interval no wider than this. It costs a search."""
         return within(record, self.searched())
 
-    def _count(self, batches: list[list[list[int]]]) -> None:
-        self._batches += batches
-        self._pass = mean_rate.advance(self._pass, batches, self._terms.margin)
-        self._harm = bounded.advance_harm(self._harm, batches, self._terms.margin, self.batch)
+    def _count(self, units: Ints) -> None:
+        self._log.append(units)
+        shares, counts = bounded.cut(units, self.batch)
+        self._pass = rate.advance(self._pass, counts, self._terms.margin, values=shares)
+        self._harm = bounded.advance_harm(self._harm, units, self._terms.margin, self.batch)
+
+    @property
+    def _units(self) -> Ints:
+        self._log = [np.concatenate(self._log)]
+        return self._log[0]

@@ -7,7 +7,7 @@ import numpy as np
 from paritygate.api import GateRecord
 from paritygate.stats import harm, rate
 from paritygate.stats.interval import reported_interval
-from paritygate.stats.wealth import harm_threshold, pass_threshold
+from paritygate.stats.wealth import Wealth, harm_threshold, pass_threshold
 
 from ..batchlog import decode_flips, encode_flips
 from ..columns import LOST
@@ -15,15 +15,15 @@ from .flips import flip_counts, flip_figures, supports_interval
 from .terms import Ints, Terms, TwoSided, tabulated
 
 
-class RateProcess(TwoSided[rate.RateState, harm.HarmState]):
+class RateProcess(TwoSided[Wealth, Wealth]):
     """`P(hit) < margin`. Harmful flips keep all four outcome counts; other hits stand as n10, the rest as n11."""
 
     def __init__(self, terms: Terms, hit: int) -> None:
         self._terms, self._outcomes = terms, hit == LOST
         self.batch = rate.RATE_1.batch
-        self._pass = rate.RateState(pass_threshold(terms.alpha))
+        self._pass = Wealth(pass_threshold(terms.alpha))
         # The mirror of "at most h hits": E x <= h, with x in {0, 1}.
-        self._harm = harm.HarmState(harm_threshold(terms.hard, terms.alpha_fail))
+        self._harm = Wealth(harm_threshold(terms.hard, terms.alpha_fail))
         self._log: list[Ints] = [np.zeros((0, 4), np.int64)]
 
     @property
