@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
-from paritygate.api import Check, DataFile, Outcome, Perturbation, Reason, Scores
+from paritygate.api import Check, DataFile, Outcome, Perturbation, Reason, Scores, Technique
 from paritygate.judge import Items
 from paritygate_evaluator.ending import EvaluatorError
 from paritygate_evaluator.referee.cache import OutputCache, kept_answers
@@ -105,10 +105,18 @@ def test_combinations_are_called_by_their_values() -> None:
 
 def test_too_many_gates_are_blamed_on_the_claim_that_has_them() -> None:
     plan = a_plan({"name": "every", "metric": "Recall", "margin": "0.5"})
-    items = 1800
-    classes = {str(k): np.arange(items) % 600 == k for k in range(600)}
-    with pytest.raises(EvaluatorError, match="'every' alone has 600"):
+    items = 3900
+    classes = {str(k): np.arange(items) % 1300 == k for k in range(1300)}
+    with pytest.raises(EvaluatorError, match="at most 1,280 are judged: 'every' alone has 1,300"):
         gates_of(plan, Items([f"i{k}" for k in range(items)], {}, classes))
+
+
+def test_each_of_a_thousand_classes_has_a_gate() -> None:
+    plan = a_plan(technique=Technique.PRUNED)
+    names = np.arange(3000) % 1000
+    classes = {str(k): names == k for k in range(1000)}
+    gates = gates_of(plan, Items([f"i{k}" for k in range(3000)], {}, classes))
+    assert sum(gate.claim.name == "every-class" for gate in gates) == 1000
 
 
 def test_what_a_killed_referee_left_is_in_nobodys_way(tmp_path: Path) -> None:

@@ -5,8 +5,9 @@ import json
 from collections.abc import Callable, Iterator
 
 import pytest
-from paritygate.api import GROUP, VERSION, crd
+from paritygate.api import GROUP, MOST_GATES, VERSION, crd
 from paritygate.api.manifest import ManifestError, parse_manifest
+from paritygate.lifecycle.reports import LARGEST_REPORT
 
 from tests.api.cases import CASES, REFUSED_BY_SHAPE
 from tests.api.conftest import NAMESPACE, Refused, Server
@@ -181,6 +182,15 @@ def test_defaults_are_those_of_the_models(server: Server):
 
 def test_a_report_holds_what_was_written_and_no_more(server: Server):
     assert server.create(REPORT)["spec"] == REPORT["spec"]
+
+
+def test_a_report_as_large_as_one_may_be_is_stored(stored: Store):
+    gate = REPORT["spec"]["gates"][0] | {"slice": {"column": "label", "value": "x"}}
+    size = LARGEST_REPORT // MOST_GATES - 170
+    gates = [gate | {"name": f"every/{k}", "batchLog": "0" * size} for k in range(MOST_GATES)]
+    report = changed(REPORT, {"spec": {"gates": gates}})
+    assert 0.95 * LARGEST_REPORT < len(json.dumps(report["spec"], separators=(",", ":"))) <= LARGEST_REPORT
+    assert stored(report)["spec"]["gates"] == gates
 
 
 # --- What is thrown away ---

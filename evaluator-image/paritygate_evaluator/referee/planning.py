@@ -85,7 +85,7 @@ def gates_of(plan: EvaluationPlan, items: Items) -> tuple[Gate, ...]:
         claim, count = Counter(gate.claim.name for gate in gates).most_common(1)[0]
         raise EvaluatorError(
             Reason.PACK_INVALID,
-            f"{len(gates):,} gates, at most {MOST_GATES} are judged: {claim!r} alone has {count:,}; group the values "
+            f"{len(gates):,} gates, at most {MOST_GATES:,} are judged: {claim!r} alone has {count:,}; group the values "
             "or classes that it is cut by, or give it a value, the one that matters",
         )
     return gates

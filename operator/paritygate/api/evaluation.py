@@ -19,7 +19,7 @@ PLAN_SCHEMA: Final = "paritygate.io/evaluation-plan/v1"
 RESULT_SCHEMA: Final = "paritygate.io/evaluation-result/v1"
 
 MOST_GATES: Final = 1280
-"""Of one evaluation: a gate for each of a thousand classes, and others. With them a report takes most of its MiB."""
+"""Of one evaluation: a gate for each of a thousand classes, and others. With them a report takes most of what the store takes."""
 
 
 class Claim(Model):

@@ -121,12 +121,19 @@ def _bounded(have: int, alpha: float, margin: float, spread: float) -> Power:
     return Power(needed=found.needed, have=have, power=found.power)
 
 
-@lru_cache(maxsize=1024)
 def _ratio(have: int, alpha: float, margin: float, metric: Metric, beta: float, share: float, flips: float) -> Power:
-    # A class that every item bears, or none, has no precision to lose: planned as one that is nearly so.
-    known = min(max(share, _EDGE), 1 - _EDGE)
-    found = planning.planned_ratio(have, alpha, margin, ratio_of(metric, beta), known, flips)
+    # A class that every item bears, or none, has no precision to lose: planned as one that is nearly so. Two digits of
+    # its share plan well enough, and a thousand classes need not all be planned one by one.
+    known = min(max(float(f"{share:.2g}"), _EDGE), 1 - _EDGE)
+    found = _planned_ratio(have, alpha, margin, metric, beta, known, flips)
     return Power(needed=found.needed, have=have, power=found.power, share=share)
+
+
+@lru_cache(maxsize=1024)
+def _planned_ratio(
+    have: int, alpha: float, margin: float, metric: Metric, beta: float, share: float, flips: float
+) -> planning.Planned:
+    return planning.planned_ratio(have, alpha, margin, ratio_of(metric, beta), share, flips)
 
 
 @lru_cache(maxsize=1024)

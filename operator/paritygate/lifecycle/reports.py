@@ -34,7 +34,7 @@ from .results import Judged
 MOST_SHOWN = 32
 """Gates in a status; the report has all."""
 
-LARGEST_REPORT = 1 << 20
+LARGEST_REPORT = 5 << 18
 """Bytes: the API server's store takes one and a half MiB an object."""
 
 _EVIDENCE = (

@@ -144,7 +144,8 @@ def advance(
     exact = np.full(len(totals), -np.inf)  # wealth at the looks that it was worked out for
 
     def work_out(looks: Ints) -> bool:
-        exact[looks] = _smallest(totals[looks], table)
+        if looks.size:
+            exact[looks] = _smallest(totals[looks], table)
         return looks.size > 0
 
     def doubtful(least: float) -> Ints:
