@@ -73,6 +73,8 @@ class World:
 
     right: np.ndarray
     columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    clusters: np.ndarray | None = None
+    repeated: np.ndarray | None = None
     baseline: np.ndarray = field(init=False)
     candidate: np.ndarray = field(init=False)
 
@@ -83,7 +85,8 @@ class World:
     def items(self) -> Items:
         """As the judge gets them."""
         classes = {str(one): self.right == one for one in np.unique(self.right).tolist()}
-        return Items([f"i{k}" for k in range(len(self.right))], self.columns, classes)
+        ids = [f"i{k}" for k in range(len(self.right))]
+        return Items(ids, self.columns, classes, clusters=self.clusters, repeated=self.repeated)
 
     def read(self, column: Column, indices: np.ndarray) -> np.ndarray:
         """The values of a column."""
@@ -116,6 +119,7 @@ class World:
             checks=CHECKED,
             culprits=culprits(plan, tallies, hard),
             items=len(self.right),
+            repeated_items=self.items.repeats,
             harmful_flips=int((outcomes == LOST).sum()),
             beneficial_flips=int((outcomes == WON).sum()),
             baseline_digest=BASELINE,

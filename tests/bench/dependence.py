@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from paritygate.stats import bounded, cluster, flip, gap, harm, judged, locked, multiple, plan, rate, ratio
+from paritygate.stats import bounded, flip, gap, harm, judged, locked, multiple, plan, rate, ratio
 from paritygate.stats.wealth import Wealth, harm_threshold, pass_threshold
 
 ALPHA, PATHS = 0.05, 4000
@@ -19,7 +19,6 @@ def parts() -> Iterator[Callable[[], list[dict[str, Any]]]]:
     for g, h in (((0.9, 0.9), (0.9, 0.87)), ((0.9, 0.87), (0.8, 0.74)), ((0.89, 0.9), (0.9, 0.86))):
         yield partial(_gap_at_the_margin, g, h, False)
         yield partial(_gap_at_the_margin, g, h, True)
-    yield _clusters_at_the_margin
     yield partial(_judged_at_the_margin, 0.2)
     yield partial(_judged_at_the_margin, 0.5)
     yield _overlapping_slices_at_the_margin
@@ -82,22 +81,6 @@ def _items_to_a_narrow_gap() -> list[dict[str, Any]]:
     reached = (wealth >= pass_threshold(ALPHA)).cumsum(1).astype(bool).all(-1)
     ends = np.where(reached.any(-1), 32 * (reached.argmax(-1) + 1), np.inf)
     return [row("median items to a pass, gap, margin 3%, flips 4%", float(np.median(ends)), "items", 2600)]
-
-
-def _clusters_at_the_margin() -> list[dict[str, Any]]:
-    """Clusters of 1 to 5 items, four in five of which do as the first of their cluster."""
-    draw, m, f, proved = np.random.default_rng(17), 0.02, 0.05, []
-    for _ in range(0, PATHS, 250):
-        items, shares = draw.integers(1, 5, (250, 1500), endpoint=True), [(f + m) / 2, (f - m) / 2, 1 - f]
-        drawn = draw.choice([1, -1, 0], (6, *items.shape), p=shares)
-        alike = np.where(draw.random((5, *items.shape)) < 0.8, drawn[5], drawn[:5])
-        net = (alike * (np.arange(5)[:, None, None] < items)).sum(0)
-        table = np.stack((net * bounded.SCALE, items), -1)
-        proved.append([_passed(cluster.log_wealth_path(table, m, 5, harm=harmed)) for harmed in (False, True)])
-    passed, blamed = np.concatenate(proved, axis=1).mean(-1)
-    return wrong("clusters of 1 to 5 like items, margin 2%", float(passed)) + wrong(
-        "clusters of 1 to 5 like items, margin 2%, harm", float(blamed)
-    )
 
 
 def _judged_at_the_margin(share: float) -> list[dict[str, Any]]:

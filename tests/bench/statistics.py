@@ -16,7 +16,7 @@ import numpy as np
 from paritygate.stats import bounded, cost, harm, latency, locked, plan, rate, ratio
 from paritygate.stats.wealth import harm_threshold, pass_threshold
 
-from . import dependence
+from . import dependence, together
 from .dependence import ALPHA, PATHS, row, wrong
 
 WORKERS = 2
@@ -38,6 +38,7 @@ def measure() -> list[dict[str, Any]]:
 
 def _parts() -> Iterator[Callable[[], list[dict[str, Any]]]]:
     yield from dependence.parts()
+    yield from together.parts()
     for m, f in BOUNDARY:
         yield partial(_flip_at_the_margin, m, f)
     yield _rate_at_the_limit

@@ -85,9 +85,9 @@ class ItemTally:
             self._process.take(self._values(read, start, end))
 
     def _known(self, read: Read, start: int) -> int:
-        """The unit up to which all are known from `start` on, looking a window of items ahead (or one cluster)."""
+        """The unit up to which all are known from `start` on, looking a window of items ahead, or a batch of units."""
         gate, begin = self.gate, self.gate.place(start)
-        window = gate.sequence[begin : max(begin + _WINDOW, gate.place(start + 1))]
+        window = gate.sequence[begin : max(begin + _WINDOW, gate.place(start + self.batch))]
         unknown = np.flatnonzero(read(window) == UNKNOWN)
         known = begin + (int(unknown[0]) if unknown.size else len(window))
         return known if gate.ends is None else int(np.searchsorted(gate.ends, known, side="right"))
