@@ -108,6 +108,7 @@ def of_tiers() -> list[str]:
         row("`fairness-COLUMN`: margin; as `by-COLUMN`", each("fairness")),
         row("latency, when it is the purpose: limit", faster),
         row("latency, for another purpose: limit", others),
+        row("every item is run", {tier: "yes" if TIERS[tier].every_item else "-" for tier in Tier}),
     ]
 
 

@@ -109,6 +109,11 @@ def _explained(power: PowerPlan) -> list[str]:
         f"{float(plan.flip_rate):.0%} flips and alpha {float(plan.alpha):.1%}; "
         "power: how often it passes with the items there are"
     ]
+    if plan.max_items is not None:
+        lines.append(
+            f"evaluation.maxItems: at most {plan.max_items:,} items are judged in all; power is that of a gate to "
+            "which all of them go, `paritygate simulate` shows what they do for all gates together"
+        )
     if any(gate.excluded for gate in power.counted):
         lines.append(
             "can only fail: too few items to prove it (HarmOnly); left out of the promise, and the report says so"

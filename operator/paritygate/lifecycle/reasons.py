@@ -60,7 +60,7 @@ EVALUATION_MEANINGS = {
     EvaluationReason.ALL_GATES_PROVED: "Every hard gate was proved.",
     EvaluationReason.HARM_PROVED: "A hard gate proved the candidate worse than its margin.",
     EvaluationReason.CHECK_FAILED: "The candidate failed a deterministic check: it does not load, or answers nonsense.",
-    EvaluationReason.ITEMS_EXHAUSTED: "All items were used and a hard gate is neither proved nor refuted.",
+    EvaluationReason.ITEMS_EXHAUSTED: "All items, or all that evaluation.maxItems allows, were used and a hard gate is open.",
     EvaluationReason.UNDERPOWERED: "The packs are too small to prove a hard gate: refused before a device was used.",
     EvaluationReason.CALIBRATION_OVERLAP: "The calibration data holds items of a pack: the candidate has seen them.",
     EvaluationReason.NO_HARD_GATE: "No hard gate on the answers was proved, so nothing was claimed.",
