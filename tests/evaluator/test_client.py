@@ -80,6 +80,11 @@ LIES: list[tuple[str, list[Answer], Callable[[Runner], Any]]] = [
     ("largest negative", [INPUTS, ({}, [f32(1, -2, 3), i32(1, 2, 3)])], statistics),
     ("length negative", [INPUTS, ({}, [f32(1, 2, 3), i32(1, -2, 3)])], statistics),
     ("no figures but an error", [INPUTS, ({"error": "RunFailed", "message": "no"}, [])], statistics),
+    ("no item for one", [INPUTS, ({}, [i64(0, 1)])], Runner.repeats),
+    ("like an item behind it", [INPUTS, ({}, [i64(0, 2, 2)])], Runner.repeats),
+    ("like one that is like another", [INPUTS, ({}, [i64(0, 0, 1)])], Runner.repeats),
+    ("like none", [INPUTS, ({}, [i64(0, -1, 2)])], Runner.repeats),
+    ("like items of floats", [INPUTS, ({}, [f32(0, 1, 2)])], Runner.repeats),
     ("loaded in no time", [({**LOADED, "nanoseconds": 0}, [])], lambda r: r.load("candidate")),
     ("loaded in NaN", [({**LOADED, "nanoseconds": float("nan")}, [])], lambda r: r.load("candidate")),
     ("without outputs", [({**LOADED, "outputs": []}, [])], lambda r: r.load("candidate")),
@@ -123,6 +128,7 @@ def test_rows_that_are_not_one_an_item_are_the_models_failure() -> None:
 def test_what_makes_sense_is_taken() -> None:
     got = asking([INPUTS, ({}, [f32(1, -1, np.inf), i32(-1, 0, 7)])], statistics)
     assert (got.max_abs.tolist(), got.length.tolist()) == ([1, -1, np.inf], [-1, 0, 7])
+    assert asking([INPUTS, ({}, [i64(0, 0, 2)])], Runner.repeats).tolist() == [0, 0, 2]
     assert asking([(LOADED, [])], lambda r: r.load("baseline")).load_seconds == 0.0025
     assert asking([({}, [i64(7, 8)])], lambda r: r.load_times("candidate", 2)).tolist() == [7, 8]
     assert asking([({}, [TIMES])], lambda r: r.throughput(8, 3)).tolist() == TIMES.tolist()
