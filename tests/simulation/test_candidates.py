@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from paritygate.api import Metric, Outcome
-from paritygate.judge import LOST, WON, Gate, power
+from paritygate.judge import LOST, WON, Gate
 from paritygate.judge import Kind as ColumnKind
 from paritygate.judge.processes.confusion import ratio_of
 from paritygate.simulation import Candidate, Ending, Kind, Setting, candidates, summarize
 from paritygate.simulation.cells import cell_shares, given_label
-from paritygate.simulation.draws import SPREADS, drawn
-from paritygate.stats.bounded import BOUNDED_1, UNIT
+from paritygate.simulation.draws import drawn
+from paritygate.stats.bounded import UNIT
 from paritygate.stats.ratio import ratio_estimates
 
 from .settings import a_setting
@@ -142,13 +142,6 @@ def test_cells_lose_exactly_what_is_asked(
     assert given_label(shares).sum(1) == pytest.approx([1, 1])
     equal = ratio_estimates(ratio_of(metric, beta), cell_shares(metric, beta, prevalence, flips, 0.0))
     assert equal[0] == pytest.approx(equal[1])
-
-
-def test_losses_spread_as_the_planner_believes() -> None:
-    by_metric = {metric.value[0].lower() + metric.value[1:]: spread for metric, spread in power._SPREAD.items()}
-    for kind in ColumnKind:
-        if kind.value in by_metric:
-            assert SPREADS.get(kind, BOUNDED_1.v0) == by_metric[kind.value], kind
 
 
 def test_equal_candidates_flip_no_more_than_leaves_them_well_within_a_limit_on_flips() -> None:

@@ -8,6 +8,7 @@ from paritygate.stats.bounded import BOUNDED_1
 from paritygate.stats.flip import FlipBet
 
 from .budget import alpha_of
+from .columns import Kind, column_of
 from .processes.confusion import ratio_of
 
 TARGET_POWER = 0.9
@@ -20,16 +21,16 @@ PLENTY = 4
 _EDGE = 1e-4
 """Of a share that is planned for."""
 
-_SPREAD = {
-    Metric.BRIER: 0.001,
-    Metric.LOG_LOSS: 0.001,
-    Metric.ABSOLUTE_ERROR: 0.001,
-    Metric.LABEL_ERROR: 0.005,
-    Metric.NEIGHBOUR_PRECISION: 0.01,
-    Metric.NEIGHBOUR_CHANGE: 0.01,
-    Metric.COSINE_CHANGE: 0.001,
+SPREAD = {
+    Kind.BRIER: 0.001,
+    Kind.LOG_LOSS: 0.001,
+    Kind.ABSOLUTE_ERROR: 0.001,
+    Kind.LABEL_ERROR: 0.005,
+    Kind.NEIGHBOUR_PRECISION: 0.01,
+    Kind.NEIGHBOUR_CHANGE: 0.01,
+    Kind.COSINE_CHANGE: 0.001,
 }
-"""E d^2 that is planned for: a judgement, which only planning rests on."""
+"""E d^2 that is planned for and simulated, of a column of losses: a judgement, on which nothing else rests."""
 
 
 def planned(
@@ -74,7 +75,7 @@ def _planned(
         case Evidence.RATE:
             return _rate(have, alpha, margin, flips)
         case Evidence.BOUNDED:
-            return _bounded(have, alpha, margin, _SPREAD[claim.metric])
+            return _bounded(have, alpha, margin, SPREAD[column_of(claim).kind])
         case Evidence.CONFUSION:
             return _ratio(have, alpha, margin, claim.metric, float(claim.beta or 1), share or 0.0, flips)
         case Evidence.GAP:

@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from paritygate.judge import BOTH_RIGHT, BOTH_WRONG, LOST, WON, Column
 from paritygate.judge import Kind as ColumnKind
-from paritygate.stats.bounded import BOUNDED_1, SCALE
+from paritygate.judge.power import SPREAD
+from paritygate.stats.bounded import SCALE
 from paritygate.stats.locked import allowed_loss
 
 from .candidates import Candidate, Change, Kind
@@ -25,13 +26,6 @@ Floats = npt.NDArray[np.float64]
 
 BOTH_WRONG_SHARE = 0.1
 """Of the items that don't flip. No process but the gap's tells right from wrong there."""
-
-SPREADS = {
-    ColumnKind.LABEL_ERROR: 0.005,
-    ColumnKind.NEIGHBOUR_PRECISION: 0.01,
-    ColumnKind.NEIGHBOUR_CHANGE: 0.01,
-}
-"""E d^2 as the planner has it; where none is named, what the bet believes."""
 
 
 def drawn(setting: Setting, candidate: Candidate, column: Column, draw: np.random.Generator) -> Values:
@@ -94,7 +88,7 @@ def _cells(setting: Setting, candidate: Candidate, column: Column, draw: np.rand
 def _losses(setting: Setting, candidate: Candidate, column: Column, draw: np.random.Generator) -> Values:
     """Nine in ten small, one in ten three times the spread, either sign, around the true loss; in whole units."""
     true_loss = _by_region(setting, candidate, column, lambda change: change.loss)
-    spread = SPREADS.get(column.kind, BOUNDED_1.v0)
+    spread = SPREAD[column.kind]
     large = min(1.0, 3 * math.sqrt(spread))
     often = 0.9 * spread / large**2
     small = math.sqrt(0.1 * spread / (1 - often))
