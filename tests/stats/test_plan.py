@@ -94,8 +94,28 @@ def test_planning_backwards_and_forwards_agree() -> None:
     for flip_rate in (0.02, 0.06):
         margin = smallest_margin(3000, alpha=0.05, flip_rate=flip_rate, power=0.8)
         assert margin is not None
-        assert planned_power(3000, alpha=0.05, margin=margin, flip_rate=flip_rate) >= 0.8
-        assert planned_power(3000, alpha=0.05, margin=margin - 2e-4, flip_rate=flip_rate) < 0.8
+        assert 0.77 < planned_power(3000, alpha=0.05, margin=margin, flip_rate=flip_rate) < 0.86
+        assert planned_power(3000, alpha=0.05, margin=0.95 * margin, flip_rate=flip_rate) < 0.8
+
+
+@pytest.mark.parametrize("prevalence", [0.001, 0.5])
+def test_a_ratio_that_no_number_of_items_would_prove_is_told_at_once(
+    prevalence: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planning, "_planned", None)  # nothing is simulated
+    found = planned_ratio(5000, 0.001, 0.0001, ratio.f_beta(), prevalence, 0.12)
+    assert (found.needed, found.power) == (2**40, 0.0)
+
+
+def test_a_locked_set_too_small_by_far_is_not_grown_step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    whole = locked.log_wealth_path
+    monkeypatch.setattr(
+        locked, "log_wealth_path", lambda counts, size, *more: asked.append(size) or whole(counts, size, *more)
+    )
+    found = planning.planned_locked(300, 0.001, 0.0001, 0.12)
+    assert found.needed > 12_000_000
+    assert len(asked) < 10
 
 
 def test_items_without_any_flip_still_number_the_floor() -> None:

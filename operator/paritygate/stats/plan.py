@@ -104,7 +104,9 @@ def simulate(
     )
 
 
-def planned_power(items: int, *, alpha: float, margin: float, flip_rate: float, bet: FlipBet = FLIP_1) -> float:
+def planned_power(
+    items: int, *, alpha: float, margin: float, flip_rate: float, bet: FlipBet = FLIP_1, paths: int = PATHS
+) -> float:
     """P(an equal candidate passes within `items`): the formula with its allowance, the real rule for f < 3 margins.
 
     When a refusal hangs on the answer, take `(simulate(...) <= items).mean()` for every f.
@@ -112,7 +114,7 @@ def planned_power(items: int, *, alpha: float, margin: float, flip_rate: float, 
     if flip_rate >= RARE * check_fraction("margin", margin):
         units = items / (ALLOWANCE * flip_rate / margin**2)
         return pass_time_cdf(units, alpha) if items >= fewest_items(alpha, margin, bet) else 0.0
-    ends = simulate(items, alpha=alpha, margin=margin, flip_rate=flip_rate, seed=0, bet=bet)
+    ends = simulate(items, alpha=alpha, margin=margin, flip_rate=flip_rate, seed=0, bet=bet, paths=paths)
     return float(np.isfinite(ends).mean())
 
 
@@ -135,13 +137,14 @@ def items_needed(*, alpha: float, margin: float, flip_rate: float, power: float,
 
 
 def smallest_margin(items: int, *, alpha: float, flip_rate: float, power: float, bet: FlipBet = FLIP_1) -> float | None:
-    """The smallest margin (to 0.5 % of itself) that `items` can prove with probability `power`; None if none can.
+    """The smallest margin (to 1 % of itself) that `items` can prove with probability `power`; None if none can.
 
     What `Planned` offers when a slice is too small for its margin. Raises ValueError as `items_needed`.
     """
 
     def proves(margin: float) -> bool:
-        return planned_power(items, alpha=alpha, margin=margin, flip_rate=flip_rate, bet=bet) >= power
+        found = planned_power(items, alpha=alpha, margin=margin, flip_rate=flip_rate, bet=bet, paths=PATHS // 4)
+        return found >= power
 
     if items < 1:
         return None
@@ -152,7 +155,7 @@ def smallest_margin(items: int, *, alpha: float, flip_rate: float, power: float,
         if high == WIDEST:
             return None
         low = high
-    while high > low * 1.005:
+    while high > low * 1.01:
         middle = (low + high) / 2
         low, high = (low, middle) if proves(middle) else (middle, high)
     return high
@@ -211,6 +214,9 @@ def planned_locked(population: int, alpha: float, margin: float, flip_rate: floa
 
     times, size = ends(population), population
     power = float(np.isfinite(times).mean())
+    if math.isinf(_quantile(times, TARGET_POWER)):
+        # Whatever the rule: nine sets in ten must themselves lose less than the margin.
+        size = max(size, int(1.2 * flip_rate / margin**2))
     while math.isinf(needed := _quantile(times, TARGET_POWER)):
         size = math.ceil(1.25 * size)
         times = np.where(np.isfinite(ends(size)), size, np.inf)
