@@ -11,8 +11,9 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from paritygate_evaluator.runner.callers import Callers
 from paritygate_evaluator.runner.items import load_inputs
-from paritygate_evaluator.runner.rows import InputsError, RowFile, Segment
+from paritygate_evaluator.runner.rows import NEAR, Gathered, InputsError, RowFile, Segment, gathered
 from paritygate_evaluator.runner.runtime import RunFailedError
 from pyarrow import parquet
 
@@ -94,6 +95,52 @@ def test_any_rows_in_any_order(two_files: tuple[RowFile, np.ndarray], wanted: li
     out = np.empty((len(wanted), 3), np.int32)
     assert np.take(rows, indices, axis=0, out=out, mode="clip") is out
     np.testing.assert_array_equal(out, array[indices])
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 19), min_size=1, max_size=40), st.integers(1, 3))
+def test_rows_that_are_near_are_brought_at_once_and_are_the_same(
+    two_files: tuple[RowFile, np.ndarray], wanted: list[int], threads: int
+) -> None:
+    rows, array = two_files
+    indices = np.array(wanted, np.int64)
+    near = gathered(rows, indices, Callers(threads))
+    assert isinstance(near, Gathered)
+    assert (near.dtype, near.shape, near.ndim, len(near)) == (rows.dtype, rows.shape, rows.ndim, len(rows))
+    out = np.empty((len(wanted), 3), np.int32)
+    assert np.take(near, indices, axis=0, out=out, mode="clip") is out
+    np.testing.assert_array_equal(out, array[indices])
+    for missing in {*range(-1, 21)} - {*wanted}:
+        with pytest.raises(IndexError):
+            near.take(np.array([missing]))
+
+
+def test_rows_far_apart_or_many_are_read_where_they_are_needed() -> None:
+    """What lies between far rows would take longer to read than a call for each; many would not fit into memory."""
+    with tempfile.TemporaryFile() as stream:
+        stream.truncate(1 << 24)
+        rows = RowFile(np.dtype(np.uint8), (64,), [Segment(stream, 0, (1 << 24) // 64)])
+        for step, brought in ((NEAR // 64, True), (2 * NEAR // 64, False)):
+            found = gathered(rows, np.arange(0, len(rows), step), Callers(2))
+            assert isinstance(found, Gathered) == brought
+        assert gathered(rows, np.arange(len(rows)), Callers(2)) is rows
+
+
+def test_what_the_system_has_to_fetch_is_announced_and_then_read(
+    two_files: tuple[RowFile, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, array = two_files
+    read, told = os.preadv, []
+
+    def waits(descriptor: int, buffers: list[memoryview], offset: int, flags: int) -> int:
+        if flags:
+            raise BlockingIOError(11, "would wait")
+        return read(descriptor, buffers, offset)
+
+    monkeypatch.setattr(os, "preadv", waits)
+    monkeypatch.setattr(os, "posix_fadvise", lambda *asked: told.append(asked[1:3]))
+    np.testing.assert_array_equal(rows.take([9, 2, 3, 17]), array[[9, 2, 3, 17]])
+    assert told == [(28, 12), (28, 24), (124, 12)]
 
 
 def test_neighbours_across_two_files(two_files: tuple[RowFile, np.ndarray]) -> None:

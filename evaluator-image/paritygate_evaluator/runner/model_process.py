@@ -6,7 +6,7 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -14,9 +14,10 @@ from typing import Any, cast
 import numpy as np
 
 from ..wire import Array, Frame, WireError, receive, send
+from .callers import Callers
 from .meter import Meter, gauge_of
 from .perturb import Perturbation, perturbed
-from .rows import RowFile, Rows
+from .rows import RowFile, Rows, Source, gathered
 from .runtime import (
     Indices,
     LayeredModel,
@@ -55,6 +56,7 @@ class ModelProcess:
         self._at_start = _peak_memory()
         self._model: LoadedModel | None = None
         self._feeds: dict[str, Rows] = {}
+        self._callers = Callers(options.threads)
         self._meter = Meter(None)
 
     def serve(self) -> None:
@@ -81,9 +83,8 @@ class ModelProcess:
             case {"verb": "sweep", "sizes": list(sizes)}:
                 return {"seconds": self._sweep(sizes)}, []
             case {"verb": "outputs", "batch": int(batch)}:
-                feeds = self._disturbed(frame.header.get("perturbation"))
-                run = partial(self._loaded.run, feeds, self._checked(frame.arrays[0]), batch)
-                outputs, told = self._meter.run(run)
+                asked = self._checked(frame.arrays[0]), batch, frame.header.get("perturbation")
+                outputs, told = self._meter.run(partial(self._outputs, *asked))
                 return told, list(outputs)
             case {"verb": "time", "size": int(size)}:
                 return self._time(self._checked(frame.arrays[0]), size), []
@@ -103,14 +104,12 @@ class ModelProcess:
     def _rows(self, indices: Indices) -> dict[str, Array]:
         return {name: rows.take(indices, axis=0) for name, rows in self._feeds.items()}
 
-    def _disturbed(self, perturbation: object) -> Mapping[str, Array]:
-        """What a runtime takes rows of. A cast, because `RowFile` and `Perturbed` are arrays to `np.take` only."""
-        if perturbation is None:
-            return cast(Mapping[str, Array], self._feeds)
-        try:
-            return cast(Mapping[str, Array], perturbed(self._feeds, Perturbation.parse(perturbation)))
-        except ValueError as error:
-            raise RunFailedError(str(error)) from error
+    def _outputs(self, indices: Indices, batch: int, perturbation: object) -> Sequence[Array]:
+        feeds: dict[str, Source] = {
+            name: gathered(rows, indices, self._callers) if isinstance(rows, RowFile) else rows
+            for name, rows in self._feeds.items()
+        }
+        return self._loaded.run(_disturbed(feeds, perturbation), indices, batch)
 
     def _checked(self, indices: Array) -> Indices:
         count = len(next(iter(self._items.values())))
@@ -140,7 +139,7 @@ class ModelProcess:
     def _sweep(self, sizes: list[int]) -> dict[str, float]:
         """Seconds an item at each batch size, up to the first that takes too long (and much memory)."""
         count = len(next(iter(self._items.values())))
-        feeds = self._disturbed(None)
+        feeds = _disturbed(self._feeds, None)
         seconds: dict[str, float] = {}
         for size in sizes:
             # As many items as keep all callers busy: how `run` shares them is part of what a batch costs.
@@ -191,6 +190,16 @@ class ModelProcess:
         tensors = self._loaded.intermediate(self._rows(indices), LAYERS_BYTES)
         travel = [(n, t) for n, t in tensors.items() if t.dtype.kind in "biuf" and len(n) <= _LONGEST_NAME]
         return dict(travel[:MOST_LAYERS])
+
+
+def _disturbed(feeds: Mapping[str, Source], perturbation: object) -> Mapping[str, Array]:
+    """What a runtime takes rows of. A cast, because what is no array is one to `np.take` only."""
+    if perturbation is None:
+        return cast(Mapping[str, Array], feeds)
+    try:
+        return cast(Mapping[str, Array], perturbed(feeds, Perturbation.parse(perturbation)))
+    except ValueError as error:
+        raise RunFailedError(str(error)) from error
 
 
 def shaped(items: Mapping[str, Rows], model: LoadedModel) -> dict[str, Rows]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .rows import Rows
+from .rows import Source
 from .runtime import Array, RunFailedError
 
 MOST_PASSES = 16
@@ -108,9 +108,9 @@ class Perturbation:
 
 
 class Perturbed:
-    """Rows that are disturbed as they are taken; otherwise as the `Rows` they come from."""
+    """Rows that are disturbed as they are taken; otherwise as the `Source` they come from."""
 
-    def __init__(self, name: str, rows: Rows, perturbation: Perturbation) -> None:
+    def __init__(self, name: str, rows: Source, perturbation: Perturbation) -> None:
         self._name, self._rows, self._perturbation = name, rows, perturbation
         self.dtype, self.shape, self.ndim = rows.dtype, rows.shape, rows.ndim
 
@@ -129,7 +129,7 @@ class Perturbed:
         return out
 
 
-def perturbed(feeds: Mapping[str, Rows], perturbation: Perturbation) -> dict[str, Perturbed]:
+def perturbed(feeds: Mapping[str, Source], perturbation: Perturbation) -> dict[str, Perturbed]:
     """All inputs, disturbed as they are taken. Raises RunFailedError when there is none that would change."""
     if not any(perturbation.applies(rows.dtype, rows.shape[1:]) for rows in feeds.values()):
         have = ", ".join(f"{name} {rows.dtype}{list(rows.shape[1:])}" for name, rows in feeds.items())

@@ -2,20 +2,31 @@
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
-from .runtime import Array, RunFailedError
+from .callers import Callers, Span
+from .runtime import Array, Indices, RunFailedError
 
 BLOCK = 4 << 20
 """Bytes that are read, converted or written at once where an array is gone through from end to end."""
 
+NEAR = 16 << 10
+"""Bytes. A call costs about as much as copying these: of rows that lie nearer, those between are read along."""
+
+_MOST_GATHERED, _PIECE = 8 << 20, 1 << 20
+"""Bytes of rows that are brought into memory for one request; bytes that are read at once for that."""
+
 _ANYWHERE, _AHEAD = getattr(os, "POSIX_FADV_RANDOM", None), getattr(os, "POSIX_FADV_WILLNEED", None)
 """What the system is told of reads to come; not every system can be told."""
+
+_NO_WAIT: int = getattr(os, "RWF_NOWAIT", 0)
+"""Read what the system has in memory; an error where it would wait for a disk."""
 
 
 class InputsError(Exception):
@@ -87,6 +98,19 @@ class RowFile:
             self._fill(_bytes_of(result), self._runs(places))
         return result
 
+    def read(self, first: int, out: Array) -> None:
+        """The rows from `first` on, as many as `out` (contiguous, of their dtype) has. Errors as in `take`."""
+        runs: list[tuple[int, int, int, int]] = []
+        done = 0
+        while done < len(out):
+            segment = int(np.searchsorted(self._starts, first + done, "right")) - 1
+            skipped = first + done - int(self._starts[segment])
+            count = min(self._segments[segment].count - skipped, len(out) - done)
+            offset = int(self._offsets[segment]) + skipped * self._row_bytes
+            runs.append((segment, offset, done * self._row_bytes, count * self._row_bytes))
+            done += count
+        self._fill(_bytes_of(out), runs)
+
     def reshape(self, *shape: int) -> "RowFile":
         """The same rows in another shape, the first axis written as -1."""
         row = shape[1:]
@@ -96,9 +120,7 @@ class RowFile:
 
     def prefetch(self, indices: npt.NDArray[np.int64]) -> None:
         """Have the system read these rows ahead: many at a time, where `take` waits for one after the other."""
-        if _AHEAD is not None:
-            for segment, offset, _, size in self._runs(indices):
-                os.posix_fadvise(self._segments[segment].stream.fileno(), offset, size, _AHEAD)
+        self._advise(self._runs(indices))
 
     def loaded(self) -> Array:
         """All of it in memory; the files are closed."""
@@ -133,24 +155,83 @@ class RowFile:
 
     def _fill(self, target: memoryview, runs: Sequence[tuple[int, int, int, int]]) -> None:
         descriptors = [segment.stream.fileno() for segment in self._segments]
-        if len(runs) > 1 and _AHEAD is not None:
-            # All at once: a disk then answers them side by side, where reads alone would wait for one after the other.
-            for segment, offset, _, size in runs:
-                os.posix_fadvise(descriptors[segment], offset, size, _AHEAD)
-        for segment, offset, place, size in runs:
+        flags = _NO_WAIT
+        for number, (segment, offset, place, size) in enumerate(runs):
             stop = place + size
             while place < stop:
                 try:
-                    got = os.preadv(descriptors[segment], [target[place:stop]], offset)
+                    got = os.preadv(descriptors[segment], [target[place:stop]], offset, flags)
                 except OSError as error:
-                    raise RunFailedError(f"the inputs can't be read: {error}") from error
+                    if not flags:
+                        raise RunFailedError(f"the inputs can't be read: {error}") from error
+                    # All that is left at once: a disk answers many side by side, where reads wait for one another.
+                    flags = 0
+                    self._advise(runs[number:])
+                    continue
                 if not got:
                     raise RunFailedError("the inputs became shorter while they were read: the file was changed")
                 place, offset = place + got, offset + got
 
+    def _advise(self, runs: Sequence[tuple[int, int, int, int]]) -> None:
+        if _AHEAD is not None:
+            for segment, offset, _, size in runs:
+                os.posix_fadvise(self._segments[segment].stream.fileno(), offset, size, _AHEAD)
+
+
+class Gathered:
+    """Some rows of a file in memory, asked for by their places in the file: stands in for the `RowFile` they are of."""
+
+    def __init__(self, rows: RowFile, places: Indices, array: Array) -> None:
+        self._places, self._array = places, array
+        self.dtype, self.shape, self.ndim = rows.dtype, rows.shape, rows.ndim
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def take(
+        self, indices: npt.ArrayLike, axis: int | None = 0, out: Array | None = None, mode: str = "raise"
+    ) -> Array:
+        """As `RowFile.take`, of the rows that are here."""
+        found = np.searchsorted(self._places, indices)
+        if not np.array_equal(self._places.take(found, mode="clip"), indices):
+            raise IndexError("rows are asked for that were not brought into memory")
+        return np.take(self._array, found, axis, out, "clip")
+
+
+def gathered(rows: RowFile, indices: Indices, callers: Callers) -> "RowFile | Gathered":
+    """The rows at `indices` in memory, read in the order of the file, where that is quicker than one by one.
+
+    It is where they lie so near to each other that reading what is between costs less than a call for each.
+    """
+    places = np.unique(indices)
+    size = rows.nbytes // len(rows)
+    if len(places) * size > _MOST_GATHERED or int(places[-1] - places[0]) * size > len(places) * NEAR:
+        return rows
+    array = np.empty((len(places), *rows.shape[1:]), rows.dtype)
+    most = max(1, _PIECE // size)
+    step = max(1, most * len(places) // int(places[-1] - places[0] + 1))
+    callers.share(len(places), step, partial(_bring, rows, places, array, most))
+    return Gathered(rows, places, array)
+
+
+def _bring(rows: RowFile, places: Indices, array: Array, most: int, spans: Iterator[Span]) -> None:
+    """Read these spans of `places` into `array`, by way of a piece of the file of at most so many rows."""
+    piece = np.empty((most, *rows.shape[1:]), rows.dtype)
+    for at, stop in spans:
+        while at < stop:
+            first = int(places[at])
+            end = min(int(np.searchsorted(places, first + most)), stop)
+            count = int(places[end - 1]) - first + 1
+            rows.read(first, piece[:count])
+            np.take(piece, places[at:end] - first, axis=0, out=array[at:end], mode="clip")
+            at = end
+
 
 Rows = Array | RowFile
 """The items of one model input: in memory, or in a file."""
+
+Source = Rows | Gathered
+"""What rows are taken from."""
 
 
 class Spool:

@@ -1,0 +1,60 @@
+"""Batches shared among threads: each is taken once, whoever takes it, and an error ends the rest."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from paritygate_evaluator.runner.callers import Callers, Span
+
+
+@settings(deadline=None)
+@given(st.integers(1, 200), st.integers(1, 40), st.integers(1, 4))
+def test_every_item_is_in_one_batch(items: int, batch: int, threads: int) -> None:
+    taken: list[Span] = []
+    Callers(threads).share(items, batch, taken.extend)
+    assert sorted(taken) == [(at, min(at + batch, items)) for at in range(0, items, batch)]
+
+
+def test_who_is_free_takes_the_next_batch() -> None:
+    """One caller is held up in its first batch until the other has done all that is left."""
+    others_done, ours = threading.Event(), threading.current_thread()
+    by: dict[Span, bool] = {}
+
+    def work(spans: Iterator[Span]) -> None:
+        for span in spans:
+            by[span] = threading.current_thread() is ours
+            if by[span] and not others_done.wait(10):
+                return
+        others_done.set()
+
+    Callers(2).share(10, 1, work)
+    assert len(by) == 10
+    assert sum(by.values()) <= 1
+
+
+def test_an_error_of_any_caller_is_told_and_nothing_runs_any_more() -> None:
+    running = 0
+    for failing in (True, False):
+        ours = threading.current_thread()
+
+        def work(spans: Iterator[Span], failing: bool = failing, ours: threading.Thread = ours) -> None:
+            nonlocal running
+            if (threading.current_thread() is ours) == failing:
+                raise RuntimeError("of a model")
+            running += 1
+            for _ in spans:
+                pass
+            running -= 1
+
+        with pytest.raises(RuntimeError, match="of a model"):
+            Callers(2).share(100, 1, work)
+        assert running == 0
+
+
+def test_the_others_are_prepared_as_they_are_told() -> None:
+    prepared: list[str] = []
+    Callers(3, lambda: prepared.append(threading.current_thread().name)).share(9, 1, lambda spans: [*spans].clear())
+    assert prepared
+    assert threading.current_thread().name not in prepared
