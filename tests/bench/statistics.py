@@ -54,7 +54,7 @@ def _parts() -> Iterator[Callable[[], list[dict[str, Any]]]]:
         yield partial(_ratio_at_the_margin, metric, True)
     for name, direction in (("p50", "pass"), ("p95", "pass"), ("p95", "harm")):
         yield partial(_latency_at_the_limit, name, direction)
-    yield partial(_blocks_to_a_pass, 1.05, 700)
+    yield partial(_blocks_to_a_pass, 1.05, 800)
     yield partial(_blocks_to_a_pass, 1.10, 350)
     yield partial(_items_to_a_pass, 0.02, 1250)
     yield partial(_items_to_a_pass, 0.05, 2700)

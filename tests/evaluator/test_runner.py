@@ -83,6 +83,24 @@ def test_blocks_are_four_positive_times_and_the_control_is_the_baseline_twice(la
     assert lab.runner.outputs("baseline", np.arange(3), 1)[0].shape == (3, 4)
 
 
+def test_fresh_blocks_are_of_new_processes_and_the_old_ones_are_gone(lab: Lab) -> None:
+    before = lab.children()
+    for swapped in ([False, True], [True, False]):
+        assert (lab.runner.latency("candidate", np.array(swapped), np.arange(4).reshape(2, 2), fresh=True) > 0).all()
+        after = lab.children()
+        assert len(after) == 2
+        assert not set(after) & set(before)
+        before = after
+    assert lab.runner.outputs("candidate", np.arange(3), 1)[0].shape == (3, 4)
+
+
+def test_a_model_that_does_not_load_again_is_told(lab: Lab) -> None:
+    (lab.root / "models" / "baseline" / "model.onnx").write_bytes(b"gone")
+    with pytest.raises(ModelFailedError) as error:
+        lab.runner.latency("candidate", np.array([False]), np.array([[0, 1]]), fresh=True)
+    assert (error.value.role, error.value.kind) == ("baseline", "Refused")
+
+
 def test_memory_is_each_models_own(lab: Lab) -> None:
     memory = lab.runner.memory()
     assert 1 << 20 < memory["baseline"] < 1 << 30
