@@ -44,6 +44,33 @@ def test_a_later_outcome_changes_no_earlier_wealth(batches: np.ndarray, data: st
     assert (log_wealth_path(changed, LIMIT)[:at] == log_wealth_path(batches, LIMIT)[:at]).all()
 
 
+@given(runs, st.lists(st.integers(0, 40), max_size=4))
+def test_whole_shares_are_hits(batches: np.ndarray, cuts: list[int]) -> None:
+    shares = np.repeat(np.tile([1.0, 0.0], len(batches)), batches.ravel()).reshape(-1, 8)
+    state, places = START, sorted(min(c, len(batches)) for c in cuts)
+    for piece in np.split(shares, places):
+        state = advance(state, np.ones(piece.shape, np.int64), LIMIT, values=piece)
+    assert state.log_e == pytest.approx(plainly(batches, LIMIT), abs=1e-9)
+    assert state.sums == ((batches[:, 0].sum(),) if len(batches) else ())
+
+
+def test_shares_by_hand() -> None:
+    # A batch of 4 without hits and 4 with half of their items hit: 2 hits of 8, as far as the next stake goes.
+    stakes = [0.015 / (0.03 * 0.97), (0.03 - min(0.03, (2 + 3) / 208)) / (0.03 * 0.97)]
+    gains = [
+        4 * math.log1p(stakes[0] * 0.03) + 4 * math.log1p(stakes[0] * (0.03 - 0.5)),
+        8 * math.log1p(stakes[1] * 0.03),
+    ]
+    path = log_wealth_path([[4, 4], [8, 0]], LIMIT, values=np.array([0.0, 0.5]))
+    assert path == pytest.approx(np.cumsum(gains), rel=1e-12)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1, math.nan])
+def test_a_share_out_of_bounds_is_refused(share: float) -> None:
+    with pytest.raises(ValueError, match=f"a share must lie between 0 and 1, got {share}"):
+        advance(START, [[8]], LIMIT, values=np.array([share]))
+
+
 def test_ten_clean_items_never_pass() -> None:
     assert not advance(START, [[0, 8], [0, 2]], LIMIT).latched
 

@@ -24,7 +24,7 @@ def item_order(seed: bytes, ids: Sequence[str]) -> Ints:
     keys = bytearray()
     for item in ids:
         keys += hashlib.sha256(seed + item.encode()).digest()
-    # As four numbers a key and not a list of a million texts: 40 bytes an item.
+    # Four numbers a key and not a list of a million texts: 40 bytes an item.
     words = np.frombuffer(keys, ">u8").reshape(-1, 4)
     order = np.lexsort(words.T[::-1])
     if len(order) and (same := (words[order[1:]] == words[order[:-1]]).all(1)).any():

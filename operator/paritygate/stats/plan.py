@@ -25,6 +25,7 @@ PATHS = 2000
 CHUNK = 100_000  # batches simulated at once: some ten MiB, for the operator plans many at a time within its limit
 LOOKS = 512  # at most, in one simulated run: a batch of 1/512 of a long run costs no more than that share of it
 GROUP, RATIO_PATHS, GAP_PATHS = 8, 200, 150  # fewer looks and runs where a look costs a profile
+QUALITY = 0.9
 LONGEST = 2**40  # items; a gate that needs more is reported to need that many
 
 Rule = Callable[[Ints, int], Floats]
@@ -224,31 +225,23 @@ def planned_locked(population: int, alpha: float, margin: float, flip_rate: floa
 
 
 def planned_ratio(
-    have: int,
-    alpha: float,
-    margin: float,
-    metric: ratio.RatioMetric,
-    prevalence: float,
-    flip_rate: float,
-    quality: float = 0.9,
+    have: int, alpha: float, margin: float, metric: ratio.RatioMetric, prevalence: float, flip_rate: float
 ) -> Planned:
     """Plan of `ratio` for precision, F-beta or Jaccard (8 kinds of item), for an equal candidate.
 
-    `prevalence` is the share of items whose label is positive, `quality` the recall and precision of both models; a
+    `prevalence` is the share of items whose label is positive; recall and precision of both models are `QUALITY`; a
     quarter of the flips falls on each of the four ways to disagree, as far as there are errors enough.
-    Raises ValueError for shares outside (0, 1) or a metric that does not count 8 kinds.
+    Raises ValueError for a prevalence outside (0, 1) or a metric that does not count 8 kinds.
     """
     if len(metric.rows) != 8:
         raise ValueError(f"only metrics of 8 kinds of item can be planned, this one has {len(metric.rows)}")
-    for name, share in (("prevalence", prevalence), ("quality", quality)):
-        check_fraction(name, share)
-    wrong = (1 - quality) * prevalence
+    wrong = (1 - QUALITY) * check_fraction("prevalence", prevalence)
     moved = min(flip_rate / 4, wrong / 2)
-    agreed = np.array([1 - prevalence - wrong, 0, 0, wrong, wrong, 0, 0, quality * prevalence])
+    agreed = np.array([1 - prevalence - wrong, 0, 0, wrong, wrong, 0, 0, QUALITY * prevalence])
     kinds = np.clip(agreed + moved * np.array([-1, 1, 1, -1, -1, 1, 1, -1]), 0, None)
     kinds /= kinds.sum()
     theta, threshold = ratio.ratio_estimates(metric, kinds)[0] or 0.0, pass_threshold(alpha)
-    spread = 4 * moved / (prevalence * max(quality, 0.5))  # of a said positive, about
+    spread = 4 * moved / (prevalence * QUALITY)  # of a said positive, about
     horizon = _brownian_items(alpha, margin, spread) / prevalence
     # The bets are fixed, none of them is small: for a margin far below them no number of items would do.
     while ratio.log_e(metric, np.rint(horizon * kinds).astype(np.int64), margin) < threshold:
@@ -282,9 +275,8 @@ def planned_gap(have_g: int, have_h: int, alpha: float, margin: float, flip_rate
     def rule(counts: Ints, batch: int) -> Floats:
         groups = counts.reshape(*counts.shape[:2], 2, 4)
         signs = gap.planned_path(groups, margin, replace(gap.GAP_1, batch=batch))
-        each: Floats = np.maximum.accumulate(signs, axis=1)  # latches at a time of its own
-        smallest: Floats = each.min(-1)
-        return smallest
+        least: Floats = np.maximum.accumulate(signs, axis=1).min(-1)  # each sign latches at a time of its own
+        return least
 
     horizon = _brownian_items(alpha, margin, flip_rate / share + flip_rate / (1 - share))
     both_kinds = np.concatenate((share * kinds, (1 - share) * kinds))
@@ -304,13 +296,7 @@ def _brownian_items(alpha: float, margin: float, v: float) -> float:
 
 
 def _planned(
-    have: int,
-    rule: Rule,
-    alpha: float,
-    kinds: Floats,
-    horizon: float,
-    paths: int = PATHS // 2,
-    group: int = 1,
+    have: int, rule: Rule, alpha: float, kinds: Floats, horizon: float, paths: int = PATHS // 2, group: int = 1
 ) -> Planned:
     """From runs whose items are drawn as one of `kinds`, the chance of each, first within `horizon` items; with a look
     only behind each `group` of batches.
