@@ -4,9 +4,9 @@ UV := $(shell command -v uv || echo build/uv/bin/uv)
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
 
-.PHONY: help env check unit test-whole test-api test-cluster test quickstart demo demo-down bench bench-peers zoo families clean
+.PHONY: help env check unit test-whole test-api test-cluster test quickstart demo demo-down bench bench-peers zoo families families-cluster clean
 help: ## What there is
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 env: .venv/.done ## The virtual environment .venv, from uv.lock
 
@@ -23,7 +23,7 @@ check: env ## Formatting, lint, types, import rules, generated files
 	$(PY) -m paritygate.api.crd --check
 
 unit: env ## Tests that need nothing but Python (under a minute)
-	$(PYTEST) -m "not whole and not api and not cluster" -n auto --dist loadgroup
+	$(PYTEST) -m "not whole and not api and not cluster and not alone" -n auto --dist loadgroup
 
 test-whole: env ## Whole evaluations of real models, torch among them
 	$(PYTEST) -m whole -n auto --dist loadgroup
@@ -53,6 +53,10 @@ bench: env ## Measure against the limits in the design; writes build/bench.json
 
 families: env ## One example for each family of gates: a good candidate passes, a bad one fails by its gate
 	$(PY) examples/families/run.py
+
+families-cluster: env ## Those that need torch or a quiet machine, on the real cluster as on this machine
+	$(PY) -m tests.cluster build >/dev/null
+	$(PYTEST) -m alone tests/e2e
 
 bench-peers: env ## The same outcomes judged by us and by our peers, each in an environment of its own; build/peers.json
 	$(PY) -m tests.peers

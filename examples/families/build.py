@@ -104,10 +104,10 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """Inputs, one label each as the label column has it, and slice columns."""
+    """Inputs, one label each as the label column has it (None: nobody labelled them), and slice columns."""
 
     x: Array
-    labels: Array
+    labels: Array | None
     columns: Mapping[str, Array]
 
 
@@ -258,7 +258,7 @@ def slices() -> Made:
 def label_free() -> Made:
     """Nobody has labelled anything. The bad candidate's weights have three bits: it often says something else."""
     drawn = draw_digits(13, 4000)
-    return _pair(reader(), reader().rounded(3)), {"pack": Items(drawn.x, np.zeros(4000, np.int64), {})}
+    return _pair(reader(), reader().rounded(3)), {"pack": Items(drawn.x, None, {})}
 
 
 def locked_set() -> Made:
@@ -267,7 +267,7 @@ def locked_set() -> Made:
 
 
 def torch() -> Made:
-    """Weights for an architecture of the evaluator's. The good candidate keeps half of their bits, the bad one three."""
+    """Weights for an architecture of the evaluator's. The good candidate keeps half of the bits, the bad one three."""
     flat = draw_digits(17, 6000)
     models = {
         "baseline": _safetensors(reader(), np.float32),
@@ -350,7 +350,8 @@ def write(name: str, out: Path) -> None:
             (out / role / file).write_bytes(content)
     for pack, items in packs.items():
         np.savez(out / f"{pack}-inputs.npz", x=items.x)
-        columns = {"id": np.arange(len(items.labels)), "label": items.labels, **items.columns}
+        said = {} if items.labels is None else {"label": items.labels}
+        columns = {"id": np.arange(len(items.x)), **said, **items.columns}
         rows = zip(*(column.tolist() for column in columns.values()), strict=True)
         lines = [",".join(columns), *(",".join(map(str, row)) for row in rows)]
         (out / f"{pack}-labels.csv").write_text("\n".join(lines) + "\n")

@@ -124,7 +124,11 @@ class Cluster:
                 f"the nodes of the {self.provider} cluster do not share a folder with this machine",
                 "use a claim of the cluster's own storage class, or models at https:// or s3://",
             )
-        volume = models_volume(namespace, name, self.models_dir)
+        self.claim(namespace, name, self.models_dir)
+
+    def claim(self, namespace: str, name: str, folder: Path) -> None:
+        """Apply a PersistentVolume over a folder in `models_dir`, or that itself, and a bound claim in a namespace."""
+        volume = models_volume(namespace, name, folder)
         phase = self.kubectl(
             "get", "pv", volume[0]["metadata"]["name"], "-o=jsonpath={.status.phase}", "--ignore-not-found"
         )

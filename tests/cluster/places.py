@@ -8,8 +8,9 @@ import fcntl
 import hashlib
 import os
 import re
+import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from tests.cluster.errors import ClusterError
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parent.parent
 MODULES = HERE / "modules"
+
+_IN_USE_SECONDS = 3600.0
 
 
 class Profile(StrEnum):
@@ -88,6 +91,27 @@ def _pieces(part: str | bytes | Path) -> Iterator[bytes]:
     else:
         yield part.name.encode()
         yield part.read_bytes()
+
+
+def used(artefact: Path) -> Path:
+    """Note that an artefact is used now; the artefact."""
+    os.utime(artefact)
+    return artefact
+
+
+def prune(artefacts: Iterable[Path], keep: int) -> list[Path]:
+    """Remove files that nobody asked for any more: all but the `keep` used last; those that were removed.
+
+    What was used within the hour stays: somebody may be about to read it.
+    """
+    last = {path: path.stat().st_mtime for path in artefacts}
+    newest_first = sorted(last, key=last.__getitem__, reverse=True)
+    old = [path for path in newest_first[keep:] if last[path] < time.time() - _IN_USE_SECONDS]
+    for path in old:
+        path.unlink(missing_ok=True)
+        with suppress(OSError):  # not empty: it holds more than the one
+            path.parent.rmdir()
+    return old
 
 
 @contextmanager

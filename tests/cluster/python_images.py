@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.cluster import torch_layer
 from tests.cluster.archive import Entry, Runs, tree, write_image, write_layer
-from tests.cluster.places import cache, digest, locked
+from tests.cluster.places import cache, digest, locked, prune, used
 from tests.cluster.progress import step
 from tests.cluster.pythonbase import Base, base
 from tests.cluster.wheel import built_wheel, install, locked_requirements
@@ -16,6 +16,8 @@ _RECIPE = "python-images-1"
 # Debian's Python looks here, also when it is told to be isolated from the environment.
 _PACKAGES = "/usr/lib/python3/dist-packages"
 _SCRIPTS = "/usr/local/bin"
+_KEPT_ARCHIVES = 3
+_KEPT_LAYERS = 24
 # Told to containers: nothing to write and nothing to hold back.
 _ENV = {
     "PYTHONDONTWRITEBYTECODE": "1",
@@ -59,7 +61,15 @@ def python_image(
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             write_image(target, name, layers, runs)
-    return target
+            _prune(name)
+    return used(target)
+
+
+def _prune(name: str) -> None:
+    """Half a gigabyte for every state of the sources: archives of the same image that nobody asks for any more go."""
+    repository = _file_name(name.rpartition(":")[0])
+    prune((p for p in cache("images").glob("*/*.tar") if p.stem.rpartition("-")[0] == repository), keep=_KEPT_ARCHIVES)
+    prune(cache("layers").glob("*.tar"), keep=_KEPT_LAYERS)
 
 
 def _locked_layer(ground: Base, extras: Sequence[str] | None, packages: Sequence[str]) -> Path:
@@ -152,7 +162,7 @@ def _layer(key: str, write: Callable[[Path], None]) -> Path:
             scratch = target.with_suffix(".new")
             write(scratch)
             scratch.rename(target)
-    return target
+    return used(target)
 
 
 def _strip(folder: Path) -> None:

@@ -1,11 +1,12 @@
 """Keys of the cache and names of clusters."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from tests.cluster.errors import ClusterError
-from tests.cluster.places import Profile, cache_root, cluster_name, digest, models_dir
+from tests.cluster.places import Profile, cache_root, cluster_name, digest, models_dir, prune, used
 
 
 def test_cache_lies_where_it_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -69,3 +70,21 @@ def test_keys_leave_compiled_python_out(tmp_path: Path) -> None:
     (tmp_path / "__pycache__").mkdir()
     (tmp_path / "__pycache__" / "code.pyc").write_bytes(b"compiled")
     assert digest([tmp_path]) == before
+
+
+def test_what_nobody_asks_for_any_more_is_removed_but_the_newest(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number}" / "image.tar" for number in range(5)]
+    for number, path in enumerate(paths):
+        path.parent.mkdir()
+        path.write_bytes(b"")
+        os.utime(path, (number, number))
+    used(paths[0])
+    assert prune(paths, keep=2) == [paths[3], paths[2], paths[1]]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "4"]
+
+
+def test_what_was_used_within_the_hour_is_never_removed(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number}.tar" for number in range(5)]
+    for path in paths:
+        path.write_bytes(b"")
+    assert prune(paths, keep=1) == []

@@ -1,57 +1,45 @@
 """The examples of families of gates, unchanged, on the real cluster: judged as `paritygate check` judges them here.
 
-Only where the data lie is written anew. All are applied at once; while evaluator pods judge them, the same files are
-checked on this machine, and the two records must be one, but for what a clock measured.
+All are applied at once to one pool, which keeps what baselines answered: two candidates of one baseline fill and use
+one entry at the same time, and the checks on this machine, to whose records theirs must be equal, keep nothing.
 """
 
-import json
 import shutil
-import subprocess
 import time
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import yaml
-from paritygate.api import Metric
 from paritygate.evidence import manifest_digest
 
-from examples.demo.stage import Stage, clear_away
-from examples.families import build, run
-from tests.cluster import Cluster
+from examples.demo.stage import Stage
+from examples.families import run
+
+from .judged import (
+    CANDIDATES,
+    FOLDER,
+    PATIENCE,
+    Judged,
+    Object,
+    applied,
+    check,
+    cleared,
+    conditions,
+    evidence,
+    objects,
+    of_check,
+    validation,
+    with_uris,
+)
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 NAMESPACE = "parity-families"
-FOLDER = "families"
-"""On the claim of models."""
 
-PATIENCE = 600
-"""Seconds until the last of them is judged, on a machine that is busy with much else."""
-
-Object = dict[str, Any]
-
-FAMILIES = {
-    family.name: family
-    for family in run.FAMILIES
-    if family.name
-    in (
-        "classes",
-        "regression",
-        "embedding",
-        "slices",
-        "must-pass",
-        "fairness",
-        "calibration",
-        "perturbations",
-        "locked-set",
-    )
-}
-CASES = [f"{family}-{candidate}" for family in FAMILIES for candidate in ("good", "bad")]
+FAMILIES = {family.name: family for family in run.FAMILIES if not family.alone and family.runtime == "onnxruntime"}
+"""All but those that need the machine, or an image, for themselves: see test_families_alone.py."""
 
 SEEN = "regression-seen"
 """A good candidate, calibrated on items of the pack."""
@@ -59,7 +47,13 @@ SEEN = "regression-seen"
 DECLARED = "slices-declared"
 """A good candidate, and a pack that tells how many items it has: too few for one gate."""
 
-POOL = """
+LOST = "regression-lost"
+"""A good candidate on a pool whose answer cache is on a claim that is not there."""
+
+AGAIN = "locked-set-again"
+"""The good candidate of the same baseline once more, when what it answered is kept."""
+
+POOLS = """
 apiVersion: paritygate.io/v1alpha1
 kind: AcceleratorPool
 metadata: {name: families}
@@ -67,6 +61,14 @@ spec:
   nodeSelector: {paritygate.io/pool: cpu}
   resources: {limits: {cpu: 300m, memory: 512Mi}}
   runtime: {threads: 1}     # as the checks here: how work is split among threads may change a model's last digits
+  answerCache: {persistentVolumeClaim: answers, size: 1Gi}
+---
+apiVersion: paritygate.io/v1alpha1
+kind: AcceleratorPool
+metadata: {name: families-lost}
+spec:
+  nodeSelector: {paritygate.io/pool: cpu}
+  answerCache: {persistentVolumeClaim: nowhere}
 """
 
 DECLARED_POLICY = """
@@ -80,17 +82,10 @@ spec:
 """
 
 
-def _with_uris(manifest: Object, family: str) -> Object:
-    """The pack as it is, its data on the claim of models."""
-    for part in manifest["spec"]["data"].values():
-        part["uri"] = f"pvc://models/{FOLDER}/{family}/{part['uri']}"
-    return manifest
-
-
 def _declared(models: Path) -> Object:
     """The pack of the slices' example under another name, with its sizes and the scanner's slices alone."""
     folder = models / FOLDER / "slices"
-    pack = _with_uris(yaml.safe_load((folder / "pack.yaml").read_text()), "slices")
+    pack = with_uris(yaml.safe_load((folder / "pack.yaml").read_text()), "slices")
     pack["metadata"]["name"] = "declared"
     scanners = [row.split(",")[2] for row in (folder / "pack-labels.csv").read_text().splitlines()]
     assert scanners.pop(0) == "scanner"
@@ -99,174 +94,115 @@ def _declared(models: Path) -> Object:
     return pack
 
 
-def _validation(models: Path, name: str, packs: list[str], policy: str = "") -> Object:
-    """A validation of one family's candidate: bad if the name says so."""
-    family, _, kind = name.rpartition("-")
-    folder, uri = models / FOLDER / family, f"pvc://models/{FOLDER}/{family}"
-    candidate = "bad" if kind == "bad" else "good"
-    subjects = {
-        place: {"uri": f"{uri}/{model}.onnx", "digest": manifest_digest(folder / f"{model}.onnx")}
-        for place, model in (("baseline", "baseline"), ("candidate", candidate))
-    }
-    return {
-        "apiVersion": "paritygate.io/v1alpha1",
-        "kind": "CompressionValidation",
-        "metadata": {"name": name},
-        "spec": {
-            **subjects,
-            "candidate": {**subjects["candidate"], "technique": FAMILIES[family].technique},
-            "owner": {"team": "tests", "contact": "tests@example.com"},
-            "policy": policy or family,
-            "pool": "families",
-            "packs": [{"name": pack} for pack in packs],
-            "release": {"mode": "VerdictOnly"},
-        },
-    }
-
-
-def _calibrated(validation: Object, models: Path) -> Object:
+def _calibrated(asked: Object, models: Path) -> Object:
     """The same, its candidate calibrated on a hundred items, half of them the pack's."""
     folder = models / FOLDER / "regression"
     items = np.load(folder / "pack-inputs.npz")["x"][:100]
     items[:50] += 1
     np.savez(folder / "seen.npz", x=items)
     uri, digest = f"pvc://models/{FOLDER}/regression/seen.npz", manifest_digest(folder / "seen.npz")
-    validation["spec"]["candidate"]["calibration"] = {"uri": uri, "digest": digest}
-    return validation
+    asked["spec"]["candidate"]["calibration"] = {"uri": uri, "digest": digest}
+    return asked
 
 
 def _objects(models: Path) -> Iterator[Object]:
     """Everything that is applied; the files that it names are written on the way."""
-    yield yaml.safe_load(POOL)
+    yield from yaml.safe_load_all(POOLS)
     yield yaml.safe_load(DECLARED_POLICY)
-    for family in FAMILIES.values():
-        folder = models / FOLDER / family.name
-        build.write(family.name, folder)
-        policy = yaml.safe_load((folder / "policy.yaml").read_text())
-        packs = [
-            _with_uris(yaml.safe_load((folder / f"{pack}.yaml").read_text()), family.name) for pack in family.packs
-        ]
-        yield policy
-        yield from packs
-        names = [pack["metadata"]["name"] for pack in packs]
-        for candidate in ("good", "bad"):
-            yield _validation(models, f"{family.name}-{candidate}", names, policy["metadata"]["name"])
-    yield _calibrated(_validation(models, SEEN, ["regression"]), models)
+    yield from objects(models, list(FAMILIES.values()))
+    regression, slices = FAMILIES["regression"], FAMILIES["slices"]
+    yield _calibrated(validation(models, regression, "good", SEEN), models)
+    yield validation(models, regression, "good", LOST, pool="families-lost")
     yield _declared(models)
-    yield _validation(models, DECLARED, ["declared"], "families-declared")
-
-
-def _checked(name: str, models: Path, out: Path) -> Object:
-    """The evidence that `paritygate check` writes on this machine about the same files."""
-    family, _, kind = name.rpartition("-")
-    evidence = out / f"{name}.json"
-    command = [run.PARITYGATE, *FAMILIES[family].command("bad" if kind == "bad" else "good")[1:]]
-    command += ["--threads", "1", "--quiet", "--evidence", evidence]
-    command += ["--calibration", "seen.npz"] if name == SEEN else []
-    done = subprocess.run(command, cwd=models / FOLDER / family, capture_output=True, text=True, check=False)
-    assert evidence.exists(), f"exit code {done.returncode}: {done.stderr or done.stdout}"
-    return dict(json.loads(evidence.read_text()))
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """Validations on the cluster, and the checks of the same files here."""
-
-    cluster: Cluster
-    checks: Mapping[str, Future[Object]]
-    deadline: float
-
-    def end(self, name: str) -> Object:
-        """The validation with its verdict; what it was at last, if there is none in time."""
-        while True:
-            found = self.get("compressionvalidation", name)
-            if found["status"].get("verdict"):
-                return found
-            assert time.monotonic() < self.deadline, found["status"]
-            time.sleep(1)
-
-    def report(self, validation: Object) -> Object:
-        """The record of its verdict."""
-        return dict(self.get("validationreport", validation["status"]["verdict"]["report"])["spec"])
-
-    def get(self, *words: str) -> Object:
-        """What kubectl gets in the namespace."""
-        return dict(json.loads(self.cluster.kubectl("-n", NAMESPACE, "get", *words, "-o", "json")))
+    yield validation(models, slices, "good", DECLARED, packs=[{"name": "declared"}], policy="families-declared")
 
 
 @pytest.fixture(scope="module")
 def judged(installed: Stage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judged]:
     """All applied at once, and all being checked here meanwhile."""
-    cluster, models = installed.cluster, installed.cluster.models_dir
-    assert models is not None
-    clear_away(cluster, NAMESPACE)
-    shutil.rmtree(models / FOLDER, ignore_errors=True)
-    cluster.kubectl("create", "namespace", NAMESPACE)
-    cluster.models_claim(NAMESPACE)
-    objects = list(_objects(models))
-    cluster.apply(objects, "-n", NAMESPACE)
-    out = tmp_path_factory.mktemp("evidence")
-    with ThreadPoolExecutor(2) as pool:
-        checks = {name: pool.submit(_checked, name, models, out) for name in [*CASES, SEEN]}
-        yield Judged(cluster, checks, time.monotonic() + PATIENCE)
-        pool.shutdown(cancel_futures=True)
-    # Nobody has to wait until it is gone: the next run does, if there is one.
-    cluster.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
-    for kind in ("ValidationPolicy", "AcceleratorPool"):
-        cluster.kubectl("delete", kind, *(o["metadata"]["name"] for o in objects if o["kind"] == kind))
+    cluster = installed.cluster
+    models = cleared(cluster, NAMESPACE)
+    answers = models / "answers"
+    shutil.rmtree(answers, ignore_errors=True)
+    answers.mkdir()
+    answers.chmod(0o777)  # of a folder of the host the kubelet changes no owner; other volumes are given to the group
+    cluster.claim(NAMESPACE, "answers", answers)
+    made, out = list(_objects(models)), tmp_path_factory.mktemp("evidence")
+    asked = {
+        f"{family.name}-{candidate}": _asked(models, family, candidate, out)
+        for family in FAMILIES.values()
+        for candidate in CANDIDATES
+    }
+    asked[SEEN] = lambda: check(models, FAMILIES["regression"], "good", out / "seen.json", "--calibration", "seen.npz")
+    with applied(cluster, NAMESPACE, made, asked) as judged:
+        yield judged
     shutil.rmtree(models / FOLDER)
+    shutil.rmtree(answers)
 
 
-def _evidence(record: Mapping[str, Any], plan: Mapping[str, Any]) -> Object:
-    """What a record holds of what was seen and decided, without what a clock measured."""
-    timed = {claim["name"] for claim in plan["claims"] if claim["metric"] == Metric.LATENCY_RATIO}
-    kept = ("outcome", "reason", "message", "checks", "repeat", "worst", "culprits", "layers")
-    counts = ("items", "harmfulFlips", "beneficialFlips", "neutralFlips")
-    gates = {gate["name"]: gate for gate in record.get("gates", ()) if gate["claim"] not in timed}
-    return {name: record.get(name) for name in (*kept, *counts)} | {"gates": gates}
+def _asked(models: Path, family: run.Family, candidate: str, out: Path) -> Callable[[], Object]:
+    return lambda: check(models, family, candidate, out / f"{family.name}-{candidate}.json")
 
 
-def _as_checked(checked: Mapping[str, Any]) -> Object:
-    """The evidence of a check; the verdict is the one recomputed from the result, as a report's is."""
-    return _evidence({**checked["result"], **checked["verdict"]}, checked["plan"])
-
-
-def _conditions(validation: Object) -> dict[str, Object]:
-    return {condition["type"]: condition for condition in validation["status"]["conditions"]}
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_a_family_is_judged_in_the_cluster_as_on_this_machine(name: str, judged: Judged) -> None:
-    family, _, candidate = name.rpartition("-")
-    found, gate = judged.end(name), FAMILIES[family].gate
-    verdict = found["status"]["verdict"]
-    outcome, decision = ("Passed", "Proved") if candidate == "good" else ("Failed", "Harm")
-    assert verdict["outcome"] == outcome, verdict
-    assert {one["name"]: one["decision"] for one in found["status"]["gates"]}[gate] == decision
+@pytest.mark.parametrize("candidate", CANDIDATES)
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_family_is_judged_in_the_cluster_as_on_this_machine(name: str, candidate: str, judged: Judged) -> None:
+    family = FAMILIES[name]
+    found = judged.as_checked(family, candidate)
     if candidate == "bad":
-        stalled = _conditions(found)["Stalled"]
-        assert (stalled["status"], stalled["reason"]) == ("True", "HarmProved")
-        assert f"{gate}: " in stalled["message"]
-    report, checked = judged.report(found), judged.checks[name].result(PATIENCE)
-    evidence = _evidence(report, report["plan"])
-    assert evidence["gates"][gate]["n"] > 0
-    assert evidence == _as_checked(checked)
-    assert evidence["message"] == verdict["message"]
+        verdict, stalled = found["status"]["verdict"], conditions(found)["Stalled"]
+        assert (stalled["status"], stalled["reason"]) == ("True", verdict["reason"])
+        assert verdict["reason"] == ("CheckFailed" if family.gate.startswith("check ") else "HarmProved")
+        assert stalled["message"] == verdict["message"]
+        if verdict["reason"] == "HarmProved":
+            assert f"{family.gate}: " in stalled["message"]
+        # Where it first departs is told, if there was an item that only the baseline got right.
+        departs = "The referee says: first departs at tensor '" in stalled["message"]
+        assert departs is bool(judged.report(found).get("layers"))
+        assert departs or name != "slices"
+
+
+def test_what_a_baseline_answered_is_used_for_the_next_validation_and_changes_nothing_but_that_figure(
+    judged: Judged,
+) -> None:
+    family, models = FAMILIES["locked-set"], judged.cluster.models_dir
+    assert models is not None
+    first = judged.report(judged.end(f"{family.name}-good"))
+    judged.end(f"{family.name}-bad")
+    judged.cluster.apply([validation(models, family, "good", AGAIN)], "-n", NAMESPACE)
+    second = judged.report(judged.end(AGAIN))
+    # More are computed at once than are judged.
+    assert int(second["environment"]["baselineAnswersFromCache"]) >= second["items"]
+    assert evidence(second, second["plan"]) == evidence(first, first["plan"])
+    assert (second["plan"], second["inputDigest"]) == (first["plan"], first["inputDigest"])
+    same = {"batch", "machine", "processor", "provider", "runtime", "threads"}
+    assert {name: second["environment"][name] for name in same} == {name: first["environment"][name] for name in same}
+
+
+def test_a_claim_that_is_not_there_is_told_of_at_once(judged: Judged) -> None:
+    while (ready := conditions(judged.get("compressionvalidation", LOST))["Ready"])["reason"] == "Evaluating":
+        assert time.monotonic() < judged.deadline
+        time.sleep(1)
+    assert (ready["status"], ready["reason"]) == ("Unknown", "Unschedulable")
+    assert 'persistentvolumeclaim "nowhere" not found' in ready["message"]
+    assert (
+        "Create it in the validation's namespace: a pvc:// URI or the pool's answerCache names it" in ready["message"]
+    )
 
 
 def test_a_candidate_that_was_calibrated_on_items_of_the_pack_is_not_judged_on_it(judged: Judged) -> None:
     found = judged.end(SEEN)
-    verdict, stalled = found["status"]["verdict"], _conditions(found)["Stalled"]
+    verdict, stalled = found["status"]["verdict"], conditions(found)["Stalled"]
     assert (verdict["outcome"], verdict["reason"]) == ("Inconclusive", "CalibrationOverlap")
     assert (stalled["status"], stalled["reason"]) == ("True", "CalibrationOverlap")
     assert "items of the packs are in the candidate's calibration set" in stalled["message"]
     report, checked = judged.report(found), judged.checks[SEEN].result(PATIENCE)
-    assert _evidence(report, report["plan"]) == _as_checked(checked)
+    assert evidence(report, report["plan"]) == of_check(checked)
 
 
 def test_what_a_pack_cannot_prove_by_the_sizes_that_it_declares_takes_no_device(judged: Judged) -> None:
     found = judged.end(DECLARED)
-    verdict, planned = found["status"]["verdict"], _conditions(found)["Planned"]
+    verdict, planned = found["status"]["verdict"], conditions(found)["Planned"]
     assert (verdict["outcome"], verdict["reason"]) == ("Inconclusive", "Underpowered")
     assert (planned["status"], planned["reason"]) == ("False", "Underpowered")
     (scanners,) = judged.get("scenariopack", "declared")["spec"]["slices"]
