@@ -45,6 +45,8 @@ _RIGHT_TASKS: list[Object] = [
     {"task": "Multilabel", "criticalClasses": ["fire"], "mustPass": True, "scores": "Logits", "output": "logits"},
     {"task": "Classification", "slices": [{**_LANGUAGE, "groups": True}, _BAND, {**_CROSSED, "groups": True}]},
     {"task": "Embedding", "corpus": _CORPUS, "slices": [{"column": "role"}]},
+    {"task": "Classification", "cluster": "document"},
+    {"task": "Regression", "cluster": "language", "slices": [_LANGUAGE]},
 ]
 _WRONG_TASKS: list[tuple[Object, str]] = [
     ({"task": "Embedding"}, "task Embedding needs corpus {column, value}"),
@@ -55,6 +57,11 @@ _WRONG_TASKS: list[tuple[Object, str]] = [
     ({"task": "Regression", "scores": "Logits"}, "scores belongs to tasks Classification"),
     ({"task": "Regression", "mustPass": True}, "mustPass belongs to tasks Classification"),
     ({"task": "Regression", "slices": [{**_LANGUAGE, "groups": True}]}, "groups belongs to tasks Classification"),
+    *(
+        ({"task": "Regression", "cluster": name}, "tells which items belong together, such as document")
+        for name in ("id", "label", "pack")
+    ),
+    ({"task": "Regression", "cluster": "patient id"}, LABEL),
     ({"task": "Regression", "slices": [_CONFIDENT]}, "a slice by BaselineConfidence belongs to tasks Classification"),
 ]
 PACK_CASES = [

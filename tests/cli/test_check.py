@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from paritygate.cli import main
 
@@ -50,11 +51,27 @@ def no_labels(case: Case) -> None:
     case.labels = "id,label,scanner\n"
 
 
+def repeating(case: Case, contents: int) -> None:
+    x = case.inputs_of()["x"]
+    case.inputs = {"x": x[np.arange(len(x)) % contents]}
+
+
+def in_documents(case: Case, size: int) -> None:
+    case.cluster = "document"
+    rows = [f"i{k},{label},{case.scanners[k]},d{k // size}" for k, label in enumerate(case.truth)]
+    case.labels = "\n".join(["id,label,scanner,document", *rows]) + "\n"
+
+
 RUNS: list[tuple[str, Callable[[Case], None], int, str, str]] = [
     ("as good", lambda case: None, 0, "AllGatesProved", "hard gates proved"),
     ("worse", worse, 1, "HarmProved", "accuracy: accuracy lost"),
     ("unreadable", unreadable, 1, "CheckFailed", "candidate: model.onnx"),
     ("too few items", too_few, 3, "Underpowered", "Nothing was judged"),
+    ("repeats", lambda c: repeating(c, 1400), 0, "AllGatesProved", "600 items have the inputs of another"),
+    ("repeats alone", lambda c: repeating(c, 40), 3, "Underpowered", "1,960 items have the inputs of another"),
+    ("documents", lambda case: in_documents(case, 2), 0, "AllGatesProved", " clusters)"),
+    ("few documents", lambda case: in_documents(case, 100), 3, "Underpowered", "20 clusters can't prove"),
+    ("one document", lambda case: in_documents(case, 2000), 4, "PackInvalid", "core: labels.csv: spec.cluster: "),
     ("no labels", no_labels, 4, "PackInvalid", "core: labels.csv: no items"),
 ]
 

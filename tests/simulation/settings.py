@@ -21,10 +21,11 @@ def a_setting(
     tier: Tier = Tier.STANDARD,
     only: Sequence[str] = (),
     must_pass: int = 0,
+    document: int = 0,
 ) -> Setting:
     """`items` of five classes, a share `rare` of them from scanner B, the last `must_pass` in a pack of their own.
 
-    Without latency gates; with `only`, none but the claims of these names.
+    Without latency gates; with `only`, none but the claims of these names. `document`: so many items belong together.
     """
     sizes = {"core": items - must_pass} | ({"chosen": must_pass} if must_pass else {})
     packs = [
@@ -37,6 +38,7 @@ def a_setting(
             slices=("scanner",),
             scores=Scores.PROBABILITIES if task is Task.CLASSIFICATION else None,
             must_pass=name == "chosen",
+            cluster="document" if document else None,
         )
         for name in sizes
     ]
@@ -62,5 +64,6 @@ def a_setting(
             "pack": [name for name, size in sizes.items() for _ in range(size)],
         },
         {str(k): labels == k for k in range(CLASSES)},
+        clusters=np.arange(items) // document if document else None,
     )
     return Setting(plan, expand(plan, known, with_margins=False), known)

@@ -69,6 +69,33 @@ SETTINGS = [
             rare=0.4,
         ),
     ),
+    ("documents", 300, a_setting(ACCURACY, only=["accuracy"], items=8000, document=5)),
+    (
+        "harmful flips in documents",
+        300,
+        a_setting({"name": "h", "metric": "HarmfulFlipRate", "margin": "0.04"}, only=["h"], items=8000, document=4),
+    ),
+    (
+        "a slice that cuts documents",
+        200,
+        a_setting(
+            {"name": "s", "metric": "Accuracy", "margin": "0.05", "sliceBy": "scanner"},
+            only=["s"],
+            items=8000,
+            rare=0.3001,
+            document=5,
+        ),
+    ),
+    (
+        "precision with an item a document",
+        20,
+        a_setting(
+            {"name": "p", "metric": "Precision", "margin": "0.05", "value": "1"},
+            only=["p"],
+            items=8000,
+            document=2,
+        ),
+    ),
     ("beside must-pass items", 300, a_setting(ACCURACY, only=["accuracy", "must-pass-chosen"], must_pass=400)),
 ]
 
