@@ -55,6 +55,15 @@ _WRONG_TASKS: list[tuple[Object, str]] = [
     ({"task": "Embedding", "corpus": {**_CORPUS, "column": "length"}, "slices": [_LENGTH]}, "corpus.column must be"),
     ({"task": "Regression", "criticalClasses": ["x"]}, "criticalClasses belongs to tasks Classification"),
     ({"task": "Regression", "scores": "Logits"}, "scores belongs to tasks Classification"),
+    ({"task": "Classification", "unlabelled": True, "mustPass": True}, "leave them out of an unlabelled pack"),
+    (
+        {"task": "Classification", "unlabelled": True, "criticalClasses": ["fire"]},
+        "leave them out of an unlabelled pack",
+    ),
+    (
+        {"task": "Classification", "unlabelled": True, "slices": [{"column": "sex", "groups": True}]},
+        "leave them out of an unlabelled pack",
+    ),
     ({"task": "Regression", "mustPass": True}, "mustPass belongs to tasks Classification"),
     ({"task": "Regression", "slices": [{**_LANGUAGE, "groups": True}]}, "groups belongs to tasks Classification"),
     *(

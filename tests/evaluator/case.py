@@ -52,6 +52,7 @@ class Case:
     labels: str | None = None
     slices: tuple[str, ...] = ("scanner",)
     cluster: str | None = None
+    unlabelled: bool = False
     perturbations: tuple[dict[str, str], ...] = ()
     calibration: np.ndarray | None = None
     cache: Path | None = None
@@ -115,6 +116,7 @@ class Case:
                     labels=DataFile(uri="labels.csv"),
                     slices=self.slices,
                     cluster=self.cluster,
+                    unlabelled=self.unlabelled,
                     perturbations=tuple(Perturbation.model_validate(one) for one in self.perturbations),
                 )
             ],

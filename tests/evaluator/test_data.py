@@ -187,3 +187,12 @@ def test_one_nan_marks_its_item_only() -> None:
     scored = scorer.score(np.arange(3), [clean], [broken])
     assert scored.candidate_finite.tolist() == [True, False, True]
     assert scored.baseline_finite.all()
+
+
+def test_a_pack_that_nobody_labelled_has_no_label_column(tmp_path: Path) -> None:
+    (tmp_path / "l.csv").write_text("id,band\na,x\nb,y\n")
+    labels = read_label_file(tmp_path / "l.csv", "core", ("band",), labelled=False)
+    assert (list(labels.labels), list(labels.columns["band"]), labels.labelled) == (["-", "-"], ["x", "y"], False)
+    assert not together([("one", labels), ("two", labels)]).labelled
+    with pytest.raises(EvaluatorError, match="'label' is missing.*write unlabelled: true into the pack"):
+        read_label_file(tmp_path / "l.csv", "core", ("band",))

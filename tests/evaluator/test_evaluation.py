@@ -47,6 +47,20 @@ def test_flips_are_counted_by_what_they_do(case: Case) -> None:
     assert result.neutral_flips > 0
 
 
+def test_without_labels_nothing_is_called_right_and_answers_that_differ_are_shown(case: Case) -> None:
+    case.unlabelled, case.gates = True, ()
+    case.labels = "id,scanner\n" + "".join(f"i{i},{scanner}\n" for i, scanner in enumerate(case.scanners))
+    case.lose(lambda i: i % 5 == 0)
+    result = case.judge()
+    assert (result.outcome, result.reason) == (Outcome.FAILED, Reason.HARM_PROVED)
+    assert {gate.claim for gate in result.gates if gate.decision is Decision.HARM} >= {"disagreement"}
+    assert (result.harmful_flips, result.beneficial_flips) == (0, 0)
+    assert result.neutral_flips > 0
+    assert {(flip.label, flip.baseline != flip.candidate) for flip in result.worst} == {("-", True)}
+    assert {suspect.slice.column for suspect in result.exploratory} <= {"scanner", "pack", "input-range"}
+    assert recompute(case.plan(), result).outcome is Outcome.FAILED
+
+
 def test_the_same_models_give_the_same_evidence(case: Case) -> None:
     case.lose(lambda i: i % 97 == 0)
     first, second = case.judge(), case.judge()

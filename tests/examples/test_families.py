@@ -76,7 +76,10 @@ def _plan(family: run.Family, folder: Path) -> EvaluationPlan:
 
 def _gates(plan: EvaluationPlan, folder: Path, family: run.Family) -> tuple[Gate, ...]:
     files = [folder / f"{pack}-labels.csv" for pack in family.packs]
-    read = [read_label_file(file, pack.name, pack.slices) for file, pack in zip(files, plan.packs, strict=True)]
+    read = [
+        read_label_file(file, pack.name, pack.slices, labelled=not pack.unlabelled)
+        for file, pack in zip(files, plan.packs, strict=True)
+    ]
     labels = together([(pack.name, one) for pack, one in zip(plan.packs, read, strict=True)])
     return gates_of(plan, known_items(plan, labels))
 

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 from paritygate.api import (
+    LABEL_FREE,
+    Corpus,
     DataFile,
     EvaluationPlan,
     PlannedPack,
@@ -81,3 +83,48 @@ def test_a_column_of_one_packs_labels_is_not_taken_for_the_slice_of_a_technique(
     packs = a_pack("read", slices=("input-range",)), a_pack("derived")
     with pytest.raises(PlanError, match="read has a slice column 'input-range' in its labels, derived hasn't"):
         a_plan(packs=packs, technique=Technique.INT8_STATIC)
+
+
+@pytest.mark.parametrize("technique", list(Technique))
+@pytest.mark.parametrize(
+    ("task", "fields", "overall"),
+    [
+        (Task.CLASSIFICATION, {"scores": "Logits"}, ("disagreement", "DisagreementRate")),
+        (Task.MULTILABEL, {}, ("disagreement", "DisagreementRate")),
+        (Task.EMBEDDING, {"corpus": Corpus(column="language", value="pt")}, ("moved", "NeighbourChange")),
+    ],
+)
+def test_without_labels_the_tier_promises_as_much_and_reads_none(
+    technique: Technique, task: Task, fields: dict[str, Any], overall: tuple[str, str]
+) -> None:
+    packs = tuple(a_pack(n, task=task, slices=("language",), unlabelled=True, **fields) for n in ("one", "two"))
+    claims = {claim.name: claim for claim in a_plan(packs=packs, technique=technique).claims}
+    name, metric = overall
+    assert {claim.metric for claim in claims.values()} <= LABEL_FREE
+    for gate, margin in ((name, "0.01"), ("by-language", "0.03")):
+        assert (claims[gate].metric, claims[gate].margin, claims[gate].enforcement) == (metric, margin, "Hard")
+
+
+@pytest.mark.parametrize("enforcement", ["Hard", "Soft", "DryRun"])
+@pytest.mark.parametrize("metric", ["Accuracy", "Recall", "HarmfulFlipRate"])
+def test_a_gate_that_reads_labels_is_refused_of_an_unlabelled_pack(metric: str, enforcement: str) -> None:
+    gate = {"name": "mine", "metric": metric, "margin": "0.01", "enforcement": enforcement}
+    said = rf"gates\[0\] \(mine\)\.metric: {metric} reads labels, and pack core is unlabelled: .*DisagreementRate"
+    with pytest.raises(PlanError, match=said):
+        a_plan(gate, packs=(a_pack(unlabelled=True),), technique=Technique.FP16)
+
+
+def test_packs_with_and_without_labels_are_not_judged_together() -> None:
+    with pytest.raises(PlanError, match="unlabelled is true in free and false in core"):
+        a_plan(packs=(a_pack(), a_pack("free", unlabelled=True)), technique=Technique.FP16)
+
+
+def test_a_regression_without_labels_has_nothing_that_could_pass() -> None:
+    with pytest.raises(PlanError, match="pack core is unlabelled"):
+        a_plan(
+            {"name": "error", "metric": "AbsoluteError", "cap": "9", "margin": "0.01"},
+            packs=(a_pack(task=Task.REGRESSION, unlabelled=True),),
+            technique=Technique.FP16,
+        )
+    with pytest.raises(PlanError, match="no Hard gate is about the answers"):
+        a_plan(packs=(a_pack(task=Task.REGRESSION, unlabelled=True),), technique=Technique.FP16)

@@ -75,7 +75,10 @@ def _plan() -> tuple[EvaluationPlan, int]:
 def labels_of(plan: EvaluationPlan, layout: Layout) -> Labels:
     """All labels of the plan's packs. Raises EvaluatorError PackInvalid."""
     read = [
-        (pack.name, read_labels(layout.labels(index), pack.name, pack.slices, pack.cluster))
+        (
+            pack.name,
+            read_labels(layout.labels(index), pack.name, pack.slices, pack.cluster, labelled=not pack.unlabelled),
+        )
         for index, pack in enumerate(plan.packs)
     ]
     return together(read)

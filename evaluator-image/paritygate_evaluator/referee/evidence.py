@@ -6,12 +6,12 @@ revealed yet does not exist for the judge.
 
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 from paritygate.api import Flip, Perturbation, RepeatRecord
-from paritygate.judge import BOTH_WRONG, LOST, PACK, UNKNOWN, WON, Column, Kind
+from paritygate.judge import BOTH_RIGHT, BOTH_WRONG, LOST, PACK, UNKNOWN, WON, Column, Kind
 
 from ..wire import Array
 from .cache import OutputCache
@@ -193,6 +193,9 @@ class Evidence:
         started = time.perf_counter()
         baseline, candidate = self._outputs(indices, view.perturbation)
         scored = self.scorer.score(indices, baseline, candidate)
+        if not self.labels.labelled:
+            differ = scored.baseline != scored.candidate
+            scored = replace(scored, outcomes=np.where(differ, BOTH_WRONG, BOTH_RIGHT).astype(np.int8))
         view.keep(indices, scored)
         if not name and self.figures is not None:
             self.figures.add(indices, scored)
@@ -256,8 +259,11 @@ class Evidence:
         return int((shown & (outcomes == LOST)).sum()), int((shown & (outcomes == WON)).sum()), int(neutral.sum())
 
     def lost(self) -> Ints:
-        """Items that only the baseline got right, those first of which the candidate was surest."""
-        lost = np.flatnonzero(self.plain.revealed & (self.plain.outcomes == LOST))
+        """Items that only the baseline got right, those first of which the candidate was surest; without labels, items
+        that are answered differently.
+        """
+        looked_for = LOST if self.labels.labelled else BOTH_WRONG
+        lost = np.flatnonzero(self.plain.revealed & (self.plain.outcomes == looked_for))
         ordered: Ints = lost[np.argsort(-self.plain.confidence[lost], kind="stable")]
         return ordered
 

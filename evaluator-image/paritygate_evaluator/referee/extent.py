@@ -33,7 +33,7 @@ class Extent:
     def told(self, labels: Labels) -> dict[str, Any]:
         """The fields of a result."""
         seen, columns = self.in_order, dict(self.items.columns)
-        if self.plan.packs[0].task is Task.CLASSIFICATION:
+        if self.plan.packs[0].task is Task.CLASSIFICATION and labels.labelled:
             columns[LABEL] = labels.labels
         named, family = suspects(self.plan, self.gates, columns, seen, self.evidence.plain.outcomes[seen.items])
         return {

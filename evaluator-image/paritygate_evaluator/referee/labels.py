@@ -15,6 +15,8 @@ from paritygate.api import Reason
 from ..ending import EvaluatorError
 
 ID, LABEL, PACK = "id", "label", "pack"
+NOBODY_SAID = "-"
+"""The label of an item of an unlabelled pack."""
 _LONGEST = {ID: 200, LABEL: 128}
 _LONGEST_SLICE = 128
 _ROWS = 16384
@@ -119,28 +121,35 @@ class Labels:
     """Items of each pack."""
     clusters: tuple[Column | None, ...] = ()
     """For each pack the cluster of each of its items; None, or nothing at all, where items belong to none."""
+    labelled: bool = True
+    """Whether anybody said what is right; else nothing may be made of `labels`."""
 
     def __len__(self) -> int:
         return len(self.ids)
 
 
-def read_labels(folder: Path, pack: str, slices: Sequence[str], cluster: str | None = None) -> Labels:
+def read_labels(
+    folder: Path, pack: str, slices: Sequence[str], cluster: str | None = None, *, labelled: bool = True
+) -> Labels:
     """The labels of one pack: the one file in its folder. Raises EvaluatorError PackInvalid."""
     files = sorted(p for p in folder.rglob("*") if p.is_file()) if folder.is_dir() else []
     if len(files) != 1:
         raise _invalid(pack, f"the labels of a pack are one file, .csv or .parquet; there are {len(files)}")
-    return read_label_file(files[0], pack, slices, cluster)
+    return read_label_file(files[0], pack, slices, cluster, labelled=labelled)
 
 
-def read_label_file(file: Path, pack: str, slices: Sequence[str], cluster: str | None = None) -> Labels:
+def read_label_file(
+    file: Path, pack: str, slices: Sequence[str], cluster: str | None = None, *, labelled: bool = True
+) -> Labels:
     """The labels in a file. `slices` are the slice columns that the pack declares, `cluster` is its cluster column.
 
+    If it is not `labelled`, no column `label` is read: every item's label is `NOBODY_SAID`.
     Raises EvaluatorError PackInvalid naming file, row and column: rows count from 1, the header of a CSV is row 1.
     """
     where = f"{pack}: {file.name}"
     if PACK in slices:
         raise _invalid(pack, f"{PACK!r} is no slice column to declare: every item has it, it names the item's pack")
-    wanted = (ID, LABEL, *dict.fromkeys([*slices, *([cluster] if cluster else [])]))
+    wanted = (ID, *([LABEL] if labelled else []), *dict.fromkeys([*slices, *([cluster] if cluster else [])]))
     if file.suffix == ".csv":
         rows = _csv_rows(file, where, wanted, cluster)
     elif file.suffix in (".parquet", ".pq"):
@@ -152,7 +161,8 @@ def read_label_file(file: Path, pack: str, slices: Sequence[str], cluster: str |
     together = _told_apart(where, cluster, cells[cluster]) if cluster else None
     if cluster not in slices:
         cells.pop(cluster or "", None)
-    return Labels(ids, cells.pop(LABEL), cells, (len(ids),), (together,))
+    labels = cells.pop(LABEL) if labelled else Column((NOBODY_SAID,), np.zeros(len(ids), np.int32))
+    return Labels(ids, labels, cells, (len(ids),), (together,), labelled)
 
 
 def _told_apart(where: str, cluster: str, column: Column) -> Column:
@@ -175,6 +185,7 @@ def together(packs: Sequence[tuple[str, Labels]]) -> Labels:
         columns={c: _joined([labels.columns[c] for _, labels in packs]) for c in common},
         counts=tuple(len(labels) for _, labels in packs),
         clusters=tuple(column for _, labels in packs for column in labels.clusters or (None,)),
+        labelled=all(labels.labelled for _, labels in packs),
     )
 
 
@@ -300,7 +311,8 @@ def _places(where: str, header: Sequence[str], wanted: Sequence[str], cluster: s
             known = ", ".join(header) or "none"
             what = "spec.cluster of the pack" if column == cluster else "a slice column of the pack"
             named = repr(column) if column in (ID, LABEL) else f"{column!r} ({what})"
-            raise _invalid(where, f"column {named} {said}; the file has: {known[:300]}")
+            hint = "; if nobody labelled the items, write unlabelled: true into the pack" if column == LABEL else ""
+            raise _invalid(where, f"column {named} {said}; the file has: {known[:300]}{hint}")
     return [header.index(column) for column in wanted]
 
 

@@ -25,7 +25,7 @@ from .evaluation import (
     Subject,
     Suspect,
 )
-from .metrics import NEEDS_SCORES, OF_ITEMS, PER_CLASS, SOFT_ONLY, TRAITS, Evidence, Metric, Traits
+from .metrics import LABEL_FREE, NEEDS_SCORES, OF_ITEMS, PER_CLASS, SOFT_ONLY, TRAITS, Evidence, Metric, Traits
 from .pack import (
     Corpus,
     DataFile,
@@ -56,6 +56,7 @@ __all__ = [
     "API_VERSION",
     "EXIT_CODES",
     "GROUP",
+    "LABEL_FREE",
     "MOST_GATES",
     "NEEDS_SCORES",
     "OF_ITEMS",

@@ -19,7 +19,7 @@ PLAN_SCHEMA: Final = "paritygate.io/evaluation-plan/v1"
 RESULT_SCHEMA: Final = "paritygate.io/evaluation-result/v1"
 
 MOST_GATES: Final = 1280
-"""Of one evaluation: a gate for each of a thousand classes, and others. With them a report takes most of what the store takes."""
+"""Of one evaluation: one for each of a thousand classes, and others. A report of so many is nearly as large as fits."""
 
 
 class Claim(Model):
@@ -75,6 +75,7 @@ class PlannedPack(Model):
         default=(), max_length=8, description="Changes of the inputs that gates may name."
     )
     corpus: Corpus | None = None
+    unlabelled: bool = Field(default=False, description="Whether nobody said what is right: no label is read.")
     cluster: Label | None = Field(default=None, description="The column of the labels whose values are the clusters.")
 
 
@@ -272,7 +273,7 @@ class Flip(Model):
     """A harmful flip worth looking at."""
 
     id: str = Field(max_length=256, description="The item.")
-    label: str = Field(max_length=128, description="What is right.")
+    label: str = Field(max_length=128, description="What is right; - in an unlabelled pack.")
     baseline: str = Field(max_length=128, description="What the baseline answered.")
     candidate: str = Field(max_length=128, description="What the candidate answered.")
     confidence: float = Field(description="How sure the candidate was of its wrong answer.")

@@ -77,6 +77,8 @@ class Traits:
     threshold: Literal["margin", "limit", ""]
     noun: str
     tasks: frozenset[Task]
+    labels: bool = True
+    """Whether a label is read. Without, it can be asked of a pack that nobody labelled."""
 
     @property
     def soft_only(self) -> bool:
@@ -104,29 +106,38 @@ TRAITS = {
     Metric.LABEL_ERROR: Traits(Evidence.BOUNDED, "margin", "label error added", frozenset({Task.MULTILABEL})),
     Metric.ABSOLUTE_ERROR: Traits(Evidence.BOUNDED, "margin", "error added, of the cap", frozenset({Task.REGRESSION})),
     Metric.NEIGHBOUR_PRECISION: Traits(Evidence.BOUNDED, "margin", "neighbour precision lost", _EMBEDDING),
-    Metric.NEIGHBOUR_CHANGE: Traits(Evidence.BOUNDED, "margin", "neighbours changed", _EMBEDDING),
-    Metric.COSINE_CHANGE: Traits(Evidence.BOUNDED, "margin", "half cosine distance", _EMBEDDING),
+    Metric.NEIGHBOUR_CHANGE: Traits(Evidence.BOUNDED, "margin", "neighbours changed", _EMBEDDING, labels=False),
+    Metric.COSINE_CHANGE: Traits(Evidence.BOUNDED, "margin", "half cosine distance", _EMBEDDING, labels=False),
     Metric.MUST_PASS: Traits(Evidence.REGRESSIONS, "", "regressions", _ANSWERS),
     Metric.FAIRNESS_GAP: Traits(Evidence.GAP, "margin", "gap grown by up to", _ANSWERS),
     Metric.HARMFUL_FLIP_RATE: Traits(Evidence.RATE, "margin", "harmful flips", _ANSWERS),
-    Metric.DISAGREEMENT_RATE: Traits(Evidence.RATE, "margin", "answers differ", _ANSWERS),
-    Metric.ABSTENTION_RATE: Traits(Evidence.FLIPS, "margin", "abstentions added", _ONE_CLASS),
+    Metric.DISAGREEMENT_RATE: Traits(Evidence.RATE, "margin", "answers differ", _ANSWERS, labels=False),
+    Metric.ABSTENTION_RATE: Traits(Evidence.FLIPS, "margin", "abstentions added", _ONE_CLASS, labels=False),
     Metric.BRIER: Traits(Evidence.BOUNDED, "margin", "Brier score lost", _ONE_CLASS),
     Metric.LOG_LOSS: Traits(Evidence.BOUNDED, "margin", "log loss added, of 10 nats", _ONE_CLASS),
-    Metric.LATENCY_RATIO: Traits(Evidence.TIMES, "limit", "latency ratio", _ALL),
-    Metric.SIZE_RATIO: Traits(Evidence.WEIGHT, "limit", "size ratio", _ALL),
-    Metric.PEAK_MEMORY_RATIO: Traits(Evidence.WEIGHT, "limit", "peak memory ratio", _ALL),
-    Metric.LOAD_TIME_RATIO: Traits(Evidence.FIGURE, "limit", "load time ratio", _ALL),
-    Metric.BATCH_TIME_RATIO: Traits(Evidence.FIGURE, "limit", "time an item in batches, ratio", _ALL),
+    Metric.LATENCY_RATIO: Traits(Evidence.TIMES, "limit", "latency ratio", _ALL, labels=False),
+    Metric.SIZE_RATIO: Traits(Evidence.WEIGHT, "limit", "size ratio", _ALL, labels=False),
+    Metric.PEAK_MEMORY_RATIO: Traits(Evidence.WEIGHT, "limit", "peak memory ratio", _ALL, labels=False),
+    Metric.LOAD_TIME_RATIO: Traits(Evidence.FIGURE, "limit", "load time ratio", _ALL, labels=False),
+    Metric.BATCH_TIME_RATIO: Traits(Evidence.FIGURE, "limit", "time an item in batches, ratio", _ALL, labels=False),
     Metric.CALIBRATION_ERROR: Traits(Evidence.FIGURE, "margin", "calibration error added", _ONE_CLASS),
     Metric.AUROC: Traits(Evidence.FIGURE, "margin", "AUROC lost", _ONE_CLASS),
-    Metric.CONFIDENCE_SHIFT: Traits(Evidence.FIGURE, "margin", "confidence shifted by", _ONE_CLASS),
-    Metric.POPULATION_STABILITY: Traits(Evidence.FIGURE, "limit", "population stability index", _ANSWERS),
-    Metric.KOLMOGOROV_SMIRNOV: Traits(Evidence.FIGURE, "limit", "Kolmogorov-Smirnov distance", _ONE_CLASS),
-    Metric.JENSEN_SHANNON: Traits(Evidence.FIGURE, "limit", "Jensen-Shannon divergence an item", _ONE_CLASS),
-    Metric.KULLBACK_LEIBLER: Traits(Evidence.FIGURE, "limit", "Kullback-Leibler divergence an item", _ONE_CLASS),
-    Metric.SATURATION: Traits(Evidence.FIGURE, "limit", "saturated share of a tensor", _ALL),
+    Metric.CONFIDENCE_SHIFT: Traits(Evidence.FIGURE, "margin", "confidence shifted by", _ONE_CLASS, labels=False),
+    Metric.POPULATION_STABILITY: Traits(Evidence.FIGURE, "limit", "population stability index", _ANSWERS, labels=False),
+    Metric.KOLMOGOROV_SMIRNOV: Traits(
+        Evidence.FIGURE, "limit", "Kolmogorov-Smirnov distance", _ONE_CLASS, labels=False
+    ),
+    Metric.JENSEN_SHANNON: Traits(
+        Evidence.FIGURE, "limit", "Jensen-Shannon divergence an item", _ONE_CLASS, labels=False
+    ),
+    Metric.KULLBACK_LEIBLER: Traits(
+        Evidence.FIGURE, "limit", "Kullback-Leibler divergence an item", _ONE_CLASS, labels=False
+    ),
+    Metric.SATURATION: Traits(Evidence.FIGURE, "limit", "saturated share of a tensor", _ALL, labels=False),
 }
+
+LABEL_FREE = frozenset(metric for metric, traits in TRAITS.items() if not traits.labels)
+"""Metrics that compare both models with each other: no label is read."""
 
 PER_CLASS = frozenset({Metric.RECALL, Metric.PRECISION, Metric.F_BETA, Metric.JACCARD})
 """One gate for each class of the labels, or for the one that `value` names: macro-F1 is a gate a class."""

@@ -45,7 +45,9 @@ class PackData(Model):
     """Inputs and labels apart: the process that holds the models never sees the labels."""
 
     inputs: DataFile = Field(description=".npz or Parquet: one array or column a model input, first axis = items.")
-    labels: DataFile = Field(description="CSV or Parquet with the columns id, label and any number of slice columns.")
+    labels: DataFile = Field(
+        description="CSV or Parquet with the columns id, label (unless the pack is unlabelled) and any slice columns."
+    )
 
 
 class SliceSource(StrEnum):
@@ -257,6 +259,15 @@ _OF_TASK = (
         lambda pack: any(one.source == SliceSource.BASELINE_CONFIDENCE for one in pack.slices),
     ),
 )
+_OF_UNLABELLED = Rule(
+    "!has(self.unlabelled) || !self.unlabelled || !((has(self.mustPass) && self.mustPass)"
+    " || (has(self.criticalClasses) && size(self.criticalClasses) > 0)"
+    " || (has(self.slices) && self.slices.exists(s, has(s.groups) && s.groups)))",
+    "mustPass, criticalClasses and groups ask what is right: leave them out of an unlabelled pack",
+    lambda pack: (
+        not pack.unlabelled or not (pack.must_pass or pack.critical_classes or any(one.groups for one in pack.slices))
+    ),
+)
 _OF_COLUMNS = (
     Rule(
         f"!has(self.corpus) || (has(self.slices) && {_DECLARED.format('self.corpus.column')})",
@@ -284,6 +295,7 @@ class PackSpec(Model):
         Rule("self == oldSelf", "a pack is locked: create a new ScenarioPack with another name instead"),
         *_OF_TASK,
         *_OF_COLUMNS,
+        _OF_UNLABELLED,
         Rule(
             "!has(self.cluster) || !(self.cluster in ['id', 'label', 'pack'])",
             "cluster names a column of the labels that tells which items belong together, such as document; not $cluster",
@@ -316,6 +328,11 @@ class PackSpec(Model):
         default=(), max_length=8, description="Changes of the inputs that gates may name."
     )
     corpus: Corpus | None = None
+    unlabelled: bool = Field(
+        default=False,
+        description="Nobody said what is right: the labels file holds id and slice columns, no label. The tier's gates "
+        "ask then that the models answer alike; a gate that reads labels is refused.",
+    )
     cluster: Label | None = Field(
         default=None,
         description="The column of the labels that tells which items belong together (one document, patient or user): "

@@ -166,5 +166,6 @@ def _labels(evaluation: EvaluationPlan, command: str) -> Labels:
         path = local_path(pack.labels.uri)
         if path is None:
             raise UsageError(f"{pack.name}: {pack.labels.uri} is remote; `{command}` reads labels on this machine only")
-        read.append((pack.name, read_label_file(path, pack.name, pack.slices, pack.cluster)))
+        labels = read_label_file(path, pack.name, pack.slices, pack.cluster, labelled=not pack.unlabelled)
+        read.append((pack.name, labels))
     return together(read)

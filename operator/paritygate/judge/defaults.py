@@ -5,11 +5,12 @@ The margins are a judgement, not data; every one can be overridden by name.
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from paritygate.api import (
+    LABEL_FREE,
     Claim,
     Enforcement,
     Metric,
@@ -185,14 +186,14 @@ def default_claims(
     tier: Tier, technique: Technique, purpose: Purpose, packs: Sequence[PlannedPack], columns: Sequence[str]
 ) -> tuple[Claim, ...]:
     """The gates that a tier, a technique and a purpose bring, for packs with these slice columns."""
-    table, task = TIERS[tier], packs[0].task
+    table, task, labelled = TIERS[tier], packs[0].task, not packs[0].unlabelled
     scored = all(pack.scores for pack in packs)
-    claims = _answers(table, task, columns) + _chosen(table, packs)
-    if task in _RIGHT_OR_WRONG:
+    claims = _answers(table, _OVERALL if labelled else _ALIKE, task, columns) + _chosen(table, packs)
+    if task in _RIGHT_OR_WRONG and labelled:
         claims += _flips(table) + _fairness(table, [c for c in columns if any(c in pack.groups for pack in packs)])
-    if task is Task.CLASSIFICATION and scored:
+    if task is Task.CLASSIFICATION and scored and labelled:
         claims += _brier(table)
-    claims += _of_technique(table, technique, task, scored)
+    claims += [c for c in _of_technique(table, technique, task, scored) if labelled or c.metric in LABEL_FREE]
     latency = [(q, "1.00") for q in table.faster] if purpose is Purpose.LATENCY else list(table.not_slower)
     return tuple(claims + [_latency(quantile, limit) for quantile, limit in latency])
 
@@ -204,12 +205,20 @@ _OVERALL = {
     Task.EMBEDDING: ("neighbours", Metric.NEIGHBOUR_PRECISION),
 }
 """A regression has none: only its owner knows the largest error that counts."""
+_ALIKE = {
+    Task.CLASSIFICATION: ("disagreement", Metric.DISAGREEMENT_RATE),
+    Task.MULTILABEL: ("disagreement", Metric.DISAGREEMENT_RATE),
+    Task.EMBEDDING: ("moved", Metric.NEIGHBOUR_CHANGE),
+}
+"""Without labels, by the same margins: what is answered alike is as right as before, so no more can be lost."""
 
 
-def _answers(table: TierDefaults, task: Task, columns: Sequence[str]) -> list[Claim]:
-    if task not in _OVERALL:
+def _answers(
+    table: TierDefaults, measured: Mapping[Task, tuple[str, Metric]], task: Task, columns: Sequence[str]
+) -> list[Claim]:
+    if task not in measured:
         return []
-    name, metric = _OVERALL[task]
+    name, metric = measured[task]
     overall = Claim(name=name, metric=metric, margin=table.accuracy_margin, **_HARD)
     return [overall, *(_slice(table, f"by-{column}", metric, slice_by=column) for column in columns)]
 

@@ -37,6 +37,7 @@ def planned_pack(name: str, spec: PackSpec, inputs: DataFile, labels: DataFile) 
         must_pass=spec.must_pass,
         perturbations=spec.perturbations,
         corpus=spec.corpus,
+        unlabelled=spec.unlabelled,
         cluster=spec.cluster,
     )
 
@@ -56,6 +57,7 @@ def check_packs(packs: Sequence[PlannedPack]) -> Task:
             ("task", first.task, pack.task),
             ("output", first.output, pack.output),
             ("scores", first.scores, pack.scores),
+            ("unlabelled", str(first.unlabelled).lower(), str(pack.unlabelled).lower()),
         ):
             if ours != theirs:
                 said = f"{what} is {theirs or 'not said'} in {pack.name} and {ours or 'not said'} in {first.name}"

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Literal
 
 from paritygate.api import (
+    LABEL_FREE,
     NEEDS_SCORES,
     OF_ITEMS,
     TRAITS,
@@ -200,6 +201,10 @@ def _check_fits(claim: Claim, field: str, packs: Sequence[PlannedPack]) -> None:
     if task not in TRAITS[claim.metric].tasks:
         fitting = ", ".join(sorted(m for m, traits in TRAITS.items() if task in traits.tasks and m in OF_ITEMS))
         raise PlanError(f"{field}.metric", f"{claim.metric} is not for task {task} of pack {packs[0].name}: {fitting}")
+    if packs[0].unlabelled and claim.metric not in LABEL_FREE:
+        fitting = ", ".join(sorted(m for m in LABEL_FREE if task in TRAITS[m].tasks and m in OF_ITEMS))
+        said = f"{claim.metric} reads labels, and pack {packs[0].name} is unlabelled: {fitting}, or label the items"
+        raise PlanError(f"{field}.metric", said)
     if claim.metric in NEEDS_SCORES:
         silent = [pack.name for pack in packs if pack.scores is None]
         if silent:

@@ -1,6 +1,7 @@
 """The scorer of a task."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from paritygate.api import PlannedPack, Task
 from paritygate.judge.columns import Column
@@ -26,6 +27,8 @@ def scorer_for(
     pack = ", ".join(pack.name for pack in packs)
     output, scores = packs[0].output, packs[0].scores
     truth = Truth.of(labels.labels, labels.ids)
+    if not labels.labelled and packs[0].task is Task.CLASSIFICATION:
+        truth = replace(truth, values=("0",))  # a class that every model has: what is right is not asked
     match packs[0].task:
         case Task.CLASSIFICATION:
             return ClassificationScorer(pack, ports, truth, output=output, scores=scores, columns=columns)

@@ -59,6 +59,8 @@ def class_members(task: Task, labels: Labels) -> ClassMembers:
     item, its label and what to write.
     """
     truth = Truth.of(labels.labels, labels.ids)
+    if not labels.labelled:
+        return ClassMembers(truth.codes, {})
     if task is Task.REGRESSION:
         targets(truth)
     if task in (Task.REGRESSION, Task.EMBEDDING):
