@@ -56,6 +56,9 @@ class Pair:
     bare: Callable[[Path, np.ndarray, int], list[Callable[[], None]]]
     shape: tuple[int, ...]
     items: int
+    """How many are judged."""
+    pack: int = 0
+    """How many the pack holds, if more: from 64 MiB on they stay on the disk. The bare loop has its items in memory."""
 
 
 def measure() -> list[dict[str, Any]]:
@@ -66,6 +69,8 @@ def measure() -> list[dict[str, Any]]:
         Pair("onnxruntime, CNN 3 x 32 x 32", "onnxruntime", _save(_cnn), _bare, (3, 32, 32), 5_000),
         Pair("torch, MLP 64-1024-512-10", "torch", torch_models.mlp, torch_models.bare, (64,), 20_000),
         Pair("torch, CNN 3 x 32 x 32", "torch", torch_models.cnn, torch_models.bare, (3, 32, 32), 5_000),
+        Pair("onnxruntime, MLP, 75 MiB on the disk", "onnxruntime", _save(_mlp), _bare, (64,), 20_000, 300_000),
+        Pair("torch, MLP, 75 MiB on the disk", "torch", torch_models.mlp, torch_models.bare, (64,), 20_000, 300_000),
     ):
         with _runner(pair) as (runner, folder, items):
             rows += _throughput(pair, runner, folder, items)
@@ -79,17 +84,18 @@ def measure() -> list[dict[str, Any]]:
 
 def _throughput(pair: Pair, runner: Runner, folder: Path, items: np.ndarray) -> list[dict[str, Any]]:
     rng = np.random.default_rng(1)
-    labels = Labels(
-        tuple(f"i{k}" for k in range(pair.items)), tuple(map(str, rng.integers(0, 10, pair.items))), {}, (pair.items,)
-    )
+    count = len(items)
+    labels = Labels(tuple(f"i{k}" for k in range(count)), tuple(map(str, rng.integers(0, 10, count))), {}, (count,))
     ports = [runner.load(role).outputs for role in ROLES][-1]
     batch, _ = runner.batch()
-    order = rng.permutation(pair.items)
-    bare_loops = pair.bare(folder / "models", items, batch)
+    order = rng.permutation(count)[: pair.items]
+    threads = runner.inputs().threads
+    bare_loops = pair.bare(folder / "models", items[: pair.items], batch)
     ratios, speeds = [], []
     for _ in range(REPEATS + 1):
         bare = min(_seconds(loop) for loop in bare_loops)
-        evidence = Evidence(runner, ClassificationScorer("bench", ports, labels.labels), labels, ())
+        scorer = ClassificationScorer("bench", ports, labels.labels)
+        evidence = Evidence(runner, scorer, labels, (), threads=threads)
         evidence.tune()
         engine = _seconds(lambda evidence=evidence: _judge_all(evidence, order))
         ratios.append(bare / engine)
@@ -215,7 +221,7 @@ def _runner(pair: Pair, twins: bool = False) -> Iterator[tuple[Runner, Path, np.
         for seed, role in enumerate(ROLES):
             layout.model(role).mkdir(parents=True)
             pair.write(np.random.default_rng(0 if twins else seed), layout.model(role))
-        items = np.random.default_rng(3).normal(size=(pair.items, *pair.shape)).astype(np.float32)
+        items = np.random.default_rng(3).normal(size=(pair.pack or pair.items, *pair.shape)).astype(np.float32)
         layout.inputs(0).mkdir(parents=True)
         np.savez(layout.inputs(0) / "inputs.npz", x=items)
         configuration = json.dumps({"packs": 1, "runtime": pair.runtime})

@@ -28,12 +28,12 @@ def dithered(times: np.ndarray, seed: bytes, place: str) -> np.ndarray:
 
 
 def looks(blocks: int, most: int) -> list[int]:
-    """Where a round of fresh processes ends: ten of 50, then an eighth of all before; the plan cuts the last short."""
-    found: list[int] = []
-    while not found or found[-1] < most:
-        at = found[-1] if found else 0
-        found.append(min(most, at + ROUND if len(found) < EVEN else at + at // 8))
-    return [end for end in found if end <= blocks]
+    """Where a round of fresh processes ends: ten of 50, then an eighth of all before; the last has the rest."""
+    found = [ROUND]
+    while found[-1] <= most:
+        found.append(found[-1] + (ROUND if len(found) < EVEN else found[-1] // 8))
+    # What is left for a last round that would be cut short belongs to the one before it.
+    return [end for end in (*found[:-2], most) if end <= blocks]
 
 
 @cache

@@ -59,6 +59,16 @@ def test_few_blocks_are_noisy_not_quiet():
     assert control.state == "Noisy"
 
 
+def test_too_few_blocks_for_any_proof_are_not_blamed_on_the_node():
+    plan, _ = p50_gate()
+    few = plan.model_copy(update={"latency_blocks": 249})
+    control = ControlTally(few)
+    control.add(times(1.0, n=249))
+    assert control.state == "Noisy"
+    assert "evaluation.latencyBlocks allows 249 blocks" in control.record().message
+    assert "with fewer than 250" in control.record().message
+
+
 def test_block_orders_extend_and_blocks_survive_the_record():
     plan, _ = p50_gate()
     assert (block_orders(plan, 0, 100)[60:] == block_orders(plan, 60, 40)).all()

@@ -112,10 +112,11 @@ def test_the_report_holds_the_true_ratio_and_agrees_with_the_gate() -> None:
 def test_rounds_are_of_fifty_and_later_an_eighth_of_all_before() -> None:
     ends = rounds(2000)
     assert ends[:12] == [50, 100, 150, 200, 250, 300, 350, 400, 450, 500, 562, 632]
-    assert ends[-1] == 2000
-    assert len(ends) == 22
-    assert rounds(20_000)[:21] == ends[:21]
+    assert ends[-2:] == [1616, 2000]
+    assert len(ends) == 21
+    assert rounds(20_000)[:20] == ends[:20]
     assert rounds(30) == [30]
+    assert rounds(249) == [50, 100, 150, 249], "no round is shorter than planned: the last has the rest"
 
 
 def of_pairs(luck: list[float], count: int = 50) -> tuple[np.ndarray, np.ndarray]:
@@ -139,6 +140,13 @@ def test_the_wealth_of_rounds_is_a_mixture_of_stakes(luck: list[float], wealth: 
     b, c = of_pairs(luck) if luck else (np.empty((0, 2)), np.empty((0, 2)))
     assert log_rounds(b, c, 0.5, 1.0) == pytest.approx(math.log(wealth))
     assert log_rounds(c, b, 0.5, 1.0, harm=True) == pytest.approx(math.log(wealth))
+
+
+@pytest.mark.parametrize(
+    ("alpha", "blocks"), [(0.5, 100), (0.1, 200), (0.05, 250), (0.01, 400), (0.001, 562), (1e-6, 1818)]
+)
+def test_so_few_blocks_can_prove_something(alpha: float, blocks: int) -> None:
+    assert latency.fewest_blocks(pass_threshold(alpha)) == blocks
 
 
 def test_five_rounds_that_agree_are_enough_for_one_in_twenty_and_four_for_one_in_ten() -> None:

@@ -197,7 +197,8 @@ class ControlTally:
         seed = order_seed(plan)
         self._ways = [RatioProcess(self._p, self._limit, 1.0, plan.latency_blocks, seed) for _ in range(2)]
         self._best, self._worst = [0.0, 0.0], 0.0
-        self._thresholds = pass_threshold(alpha_of(plan)), harm_threshold(2, float(plan.alpha_fail))
+        self._alpha, self._most = alpha_of(plan), plan.latency_blocks
+        self._thresholds = pass_threshold(self._alpha), harm_threshold(2, float(plan.alpha_fail))
         self._blocks: Blocks = np.zeros((0, 4), np.int64)
 
     @property
@@ -220,11 +221,17 @@ class ControlTally:
     def record(self) -> ControlRecord:
         """The outcome so far."""
         ratio = latency.ratio_estimate(self._blocks[:, :2], self._blocks[:, 2:], self._p) if len(self._blocks) else 1.0
+        fewest = latency.fewest_blocks(self._thresholds[0])
         messages = {
             "Quiet": "the baseline against itself shows no difference",
             "Noisy": (
                 f"the baseline against itself can't be told equal within {self._limit:.2f} at p{self._p * 100:.0f}: "
                 "the node is too noisy for this limit; use a quieter node, a wider limit or a lower quantile"
+            )
+            if self._most >= fewest
+            else (
+                f"evaluation.latencyBlocks allows {self._most:,} blocks, and nothing is proved at alpha "
+                f"{self._alpha:g} with fewer than {fewest:,}: raise it"
             ),
             "Biased": "the baseline is proved slower than itself: the harness is biased, no latency can be believed",
         }

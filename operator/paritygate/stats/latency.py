@@ -16,9 +16,9 @@ whatever the noise within a round. The evidence is the smaller of the two wealth
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
-from itertools import pairwise
+from itertools import count, islice, pairwise, takewhile
 
 import numpy as np
 import numpy.typing as npt
@@ -54,17 +54,33 @@ def dither(times: npt.ArrayLike, tick: float, seed: bytes, place: str) -> Floats
 
 
 def rounds(blocks: int) -> list[int]:
-    """Blocks at the end of each round, up to `blocks`, where the last one ends: 50 more ten times, then an eighth more.
+    """Blocks at the end of each round of `blocks`: 50 more ten times, then an eighth more; the last has the rest.
 
-    One looks at the end of a round only. Longer rounds later on bound how often two models must be loaded: 22 times for
-    2,000 blocks, 42 times for 20,000.
+    One looks at the end of a round only. Longer rounds later on bound how often two models must be loaded: 21 times for
+    2,000 blocks, 41 times for 20,000.
     """
-    ends: list[int] = []
+    ends = list(takewhile(lambda end: end <= blocks, _ends()))
+    return [*ends[:-1], blocks] if blocks else []
+
+
+def _ends() -> Iterator[int]:
     at = 0
-    while at < blocks:
-        at = min(blocks, at + (_ROUND if len(ends) < _EVEN else at // 8))
-        ends.append(at)
-    return ends
+    for place in count():
+        at += _ROUND if place < _EVEN else at // 8
+        yield at
+
+
+def fewest_blocks(threshold: float) -> int:
+    """Blocks with which a log wealth of `threshold` can be reached at all: in rounds of which every one agrees.
+
+    Raises ValueError for a threshold that is not finite.
+    """
+    if not math.isfinite(threshold):
+        raise ValueError(f"threshold must be a finite log wealth, got {threshold}")
+    agreeing = 0
+    while math.log(((1 + _STAKES) ** agreeing).mean()) < threshold:
+        agreeing += 1
+    return next(islice(_ends(), agreeing - 1, None)) if agreeing else 0
 
 
 def log_e(baseline: npt.ArrayLike, candidate: npt.ArrayLike, p: float, r: float) -> float:
