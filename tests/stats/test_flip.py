@@ -85,39 +85,6 @@ def test_a_long_run_latches_once_and_for_all() -> None:
     assert (ruined.latched_at, ruined.sup_log_e) == (848, state.sup_log_e)
 
 
-@given(outcomes, st.randoms(use_true_random=False))
-def test_the_order_within_a_batch_changes_nothing(items: list[tuple[int, ...]], random: object) -> None:
-    shuffled = []
-    for i in range(0, len(items), 8):
-        batch = items[i : i + 8]
-        random.shuffle(batch)  # type: ignore[attr-defined]
-        shuffled += batch
-    assert advance(START, cut(items), MARGIN) == advance(START, cut(shuffled), MARGIN)
-
-
-@given(outcomes, st.lists(st.integers(0, 30), max_size=5))
-def test_cutting_a_run_into_pieces_changes_no_bit(items: list[tuple[int, ...]], cuts: list[int]) -> None:
-    batches, state = cut(items), START
-    for piece in np.split(batches, sorted(min(c, len(batches)) for c in cuts)):
-        state = advance(state, piece, MARGIN)
-    assert state == advance(START, batches, MARGIN)
-
-
-@given(outcomes, st.data())
-def test_a_later_outcome_never_changes_an_earlier_bet(items: list[tuple[int, ...]], data: st.DataObject) -> None:
-    at = data.draw(st.integers(0, len(items) - 1))
-    changed = [*items[:at], data.draw(outcomes.map(lambda o: o[0])), *items[at + 1 :]]
-    batch = at // 8
-    before = bets(cut(items))[: batch + 1]
-    assert (bets(cut(changed))[: batch + 1] == before).all()
-
-
-@given(st.integers(1, 10), st.floats(0.001, 0.05), st.sampled_from([0.1, 0.05, 0.01, 0.001]))
-def test_ten_clean_items_never_pass(items: int, margin: float, alpha: float) -> None:
-    state = advance(Wealth(pass_threshold(alpha)), cut([(0, 0, 1, 0)] * items), margin)
-    assert not state.latched
-
-
 @given(outcomes, st.floats(1e-6, 0.999), st.floats(1e-4, 0.999))
 def test_wealth_is_always_a_number_and_never_lost_entirely(
     items: list[tuple[int, ...]], margin: float, v0: float
@@ -131,42 +98,6 @@ def test_many_paths_and_many_margins_are_judged_at_once() -> None:
     assert (together == [log_wealth_path(path, MARGIN) for path in paths]).all()
     margins = np.array([[0.01], [0.03]])
     assert (log_wealth_path(paths[0], margins)[1] == log_wealth_path(paths[0], 0.03)).all()
-
-
-def test_nothing_judged_is_no_evidence() -> None:
-    assert advance(START, [], MARGIN) == START
-    assert log_wealth_path([], MARGIN).size == 0
-
-
-@pytest.mark.parametrize("margin", [math.nan, -0.01, 0.0, 1.0, math.inf])
-def test_an_impossible_margin_is_refused(margin: float) -> None:
-    for judge in (lambda: advance(START, [CLEAN], margin), lambda: log_wealth_path([CLEAN], margin)):
-        with pytest.raises(ValueError, match=f"margin must lie strictly between 0 and 1, got {margin}"):
-            judge()
-
-
-@pytest.mark.parametrize(
-    ("batches", "message"),
-    [
-        ([[-1, 0, 9, 0]], "negative count: -1"),
-        ([[0, 0, 7, 0], CLEAN], "every batch but the last must hold 8 items, got 7"),
-        ([[0, 0, 9, 0]], "the last batch must hold 1 to 8 items, got 9"),
-        ([[0, 0, 0, 0]], "the last batch must hold 1 to 8 items, got 0"),
-        ([[0, 0, 8]], "4 counts each"),
-        ([[0.5, 0, 7.5, 0]], "whole counts"),
-        ([[math.nan, 0, 8, 0]], "whole counts"),
-        ([[CLEAN]], r"shape \(k, 4\)"),
-    ],
-)
-def test_a_broken_record_is_refused(batches: list[object], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        advance(START, batches, MARGIN)
-
-
-def test_nothing_comes_after_a_short_batch() -> None:
-    ended = advance(START, [CLEAN, [0, 0, 3, 0]], MARGIN)
-    with pytest.raises(ValueError, match="already ended with a short batch: 11 items"):
-        advance(ended, [CLEAN], MARGIN)
 
 
 def test_wealth_that_is_not_a_number_is_refused() -> None:

@@ -30,21 +30,6 @@ def test_wealth_is_the_definition(batches: np.ndarray, limit: float) -> None:
 
 
 @given(runs, st.lists(st.integers(0, 40), max_size=4))
-def test_cutting_a_run_into_pieces_changes_no_bit(batches: np.ndarray, cuts: list[int]) -> None:
-    state = START
-    for piece in np.split(batches, sorted(min(c, len(batches)) for c in cuts)):
-        state = advance(state, piece, LIMIT)
-    assert state == advance(START, batches, LIMIT)
-
-
-@given(runs, st.data())
-def test_a_later_outcome_changes_no_earlier_wealth(batches: np.ndarray, data: st.DataObject) -> None:
-    at = data.draw(st.integers(0, len(batches)))
-    changed = np.concatenate((batches[:at], [[8, 0]]))
-    assert (log_wealth_path(changed, LIMIT)[:at] == log_wealth_path(batches, LIMIT)[:at]).all()
-
-
-@given(runs, st.lists(st.integers(0, 40), max_size=4))
 def test_whole_shares_are_hits(batches: np.ndarray, cuts: list[int]) -> None:
     shares = np.repeat(np.tile([1.0, 0.0], len(batches)), batches.ravel()).reshape(-1, 8)
     state, places = START, sorted(min(c, len(batches)) for c in cuts)
@@ -69,29 +54,6 @@ def test_shares_by_hand() -> None:
 def test_a_share_out_of_bounds_is_refused(share: float) -> None:
     with pytest.raises(ValueError, match=f"a share must lie between 0 and 1, got {share}"):
         advance(START, [[8]], LIMIT, values=np.array([share]))
-
-
-def test_ten_clean_items_never_pass() -> None:
-    assert not advance(START, [[0, 8], [0, 2]], LIMIT).latched
-
-
-@pytest.mark.parametrize("limit", [math.nan, 0.0, 1.0, -0.1])
-def test_an_impossible_limit_is_refused(limit: float) -> None:
-    with pytest.raises(ValueError, match=f"limit must lie strictly between 0 and 1, got {limit}"):
-        advance(START, [[0, 8]], limit)
-
-
-@pytest.mark.parametrize(
-    ("batches", "message"),
-    [
-        ([[-1, 9]], "negative count: -1"),
-        ([[0, 7], [0, 8]], "must hold 8 items, got 7"),
-        ([[[0, 8]]], r"shape \(k, 2\)"),
-    ],
-)
-def test_a_broken_record_is_refused(batches: list[object], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        advance(START, batches, LIMIT)
 
 
 @pytest.mark.parametrize("wrong", [{"c": 0.0}, {"c": math.nan}, {"batch": 0}])
