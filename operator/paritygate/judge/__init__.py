@@ -18,7 +18,7 @@ from .strict import strict_json
 from .tally import ItemTally, hard_gates
 from .units import of_these_items
 from .verdict import Verdict, conclude, failed_already, most_moved
-from .wording import describe, underpowered
+from .wording import describe, underpowered, unit_of
 
 __all__ = [
     "BOTH_RIGHT",
@@ -75,4 +75,5 @@ __all__ = [
     "strict_json",
     "suspects",
     "underpowered",
+    "unit_of",
 ]

@@ -258,9 +258,7 @@ def _have(record: GateRecord) -> int:
     return record.planned.have
 
 
-def _check_order(
-    plan: EvaluationPlan, claims: Mapping[str, Claim], gates: Sequence[GateRecord], repeated: int
-) -> None:
+def _check_order(plan: EvaluationPlan, claims: Mapping[str, Claim], gates: Sequence[GateRecord], repeated: int) -> None:
     """Gates of one column over the same items count them in the same order: the shorter log begins the longer."""
     places: dict[object, list[GateRecord]] = defaultdict(list)
     for record in gates:

@@ -136,17 +136,16 @@ class Items:
     """Items that are judged; None = all. The corpus of embeddings is not."""
     order: Ints | None = None
     """The plan's order of all items, where it is known already."""
+    clusters: Ints | None = None
+    """The place of each item's cluster in the plan's order of clusters; None = no items belong together."""
+    repeated: Flags | None = None
+    """Items whose inputs are those of an item before them in the order: no new evidence."""
 
     @property
     def judged_order(self) -> Ints:
         """The items that are judged, in the plan's order; none where that is not known yet."""
         order = _NONE if self.order is None else self.order
         return order if self.judged is None else order[self.judged[order]]
-
-    clusters: Ints | None = None
-    """The place of each item's cluster in the plan's order of clusters; None = no items belong together."""
-    repeated: Flags | None = None
-    """Items whose inputs are those of an item before them in the order: no new evidence."""
 
     @property
     def repeats(self) -> int:

@@ -30,7 +30,7 @@ def describe(claim: Claim, record: GateRecord) -> str:
 
 def shortfall(plan: EvaluationPlan, claim: Claim, record: GateRecord) -> str:
     """Why a gate is open, with what is missing."""
-    said, unit = describe(claim, record), units(record.planned)
+    said, unit = describe(claim, record), unit_of(record.planned)
     if plan.max_items is not None and record.planned and record.n < record.planned.have:
         further = max(record.planned.needed - record.n, 0)
         bar = log(1 / alpha_of(plan))
@@ -67,7 +67,7 @@ def underpowered(record_name: str, claim: Claim, power: Power) -> str:
         )
     margin = _value(float(claim.margin or 0), points)
     wider = f", or a margin of {_value(power.smallest_margin, points)}" if power.smallest_margin else ""
-    unit = units(power)
+    unit = unit_of(power)
     have = f"{power.have:,} {unit}"
     if capped:
         have = f"{power.within:,} of {power.have:,} {unit}, which evaluation.maxItems allows,"
@@ -75,7 +75,7 @@ def underpowered(record_name: str, claim: Claim, power: Power) -> str:
     return f"{record_name}: {have} can't prove {margin}; about {power.needed:,} {unit} are needed{wider}"
 
 
-def units(power: Power | None) -> str:
+def unit_of(power: Power | None) -> str:
     """What a gate counts."""
     return "clusters" if power is not None and power.items is not None else "items"
 

@@ -21,7 +21,7 @@ from paritygate.api import (
 from paritygate.api.base import ObjectMeta
 from paritygate.api.report import ValidationRef
 from paritygate.api.validation import GateStatus
-from paritygate.judge import ResultRefused, describe
+from paritygate.judge import ResultRefused, describe, unit_of
 from paritygate.serving import instants
 
 from .case import Case, Resolved
@@ -167,9 +167,9 @@ def _next(gate: GateRecord) -> str:
         case Decision.HARM:
             return ": worse than allowed"
         case Decision.NOT_PROVEN if gate.planned:
-            return f": not proven, {gate.planned.have:,} items of about {gate.planned.needed:,} needed"
+            return f": not proven, {gate.planned.have:,} {unit_of(gate.planned)} of about {gate.planned.needed:,} needed"
         case Decision.OPEN if gate.planned and not gate.n:
-            return f": not started, {gate.planned.have:,} items of about {gate.planned.needed:,} needed"
+            return f": not started, {gate.planned.have:,} {unit_of(gate.planned)} of about {gate.planned.needed:,} needed"
         case Decision.OPEN:
             return ": neither proved nor refuted"
         case _:
