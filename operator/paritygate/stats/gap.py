@@ -75,8 +75,12 @@ class GapState:
     @property
     def log_e(self) -> float:
         """Log wealth of the claim: of the sign that lags, for a pass; of the mean of both at least, for harm."""
-        both = [sign.log_e for sign in self.signs]
-        return max(both) - math.log(2) if self.harm else min(both)
+        return self._of_both([sign.log_e for sign in self.signs])
+
+    @property
+    def sup_log_e(self) -> float:
+        """The largest log wealth so far, of the same."""
+        return self._of_both([sign.sup_log_e for sign in self.signs])
 
     @property
     def latched_at(self) -> int | None:
@@ -90,6 +94,9 @@ class GapState:
     def latched(self) -> bool:
         """Whether the claim is proved."""
         return self.latched_at is not None
+
+    def _of_both(self, wealth: list[float]) -> float:
+        return max(wealth) - math.log(2) if self.harm else min(wealth)
 
 
 def start(alpha: float) -> GapState:

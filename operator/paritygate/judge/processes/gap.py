@@ -1,6 +1,5 @@
 """The gap between two groups: it must not grow by the margin."""
 
-import math
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ from paritygate.stats import gap
 
 from ..batchlog import decode_cells, encode_cells
 from .flips import ORDER
-from .terms import CERTAIN, Ints, Terms, tabulated, within
+from .terms import Ints, Terms, TwoSided, tabulated, within
 
 SECOND = 4
 """Added to the outcome of an item of the second group."""
@@ -20,7 +19,7 @@ _COLUMNS = [*ORDER, *(SECOND + kind for kind in ORDER)]
 """Of a batch: [n10, n01, n11, n00] of the first group, the same of the second."""
 
 
-class GapProcess:
+class GapProcess(TwoSided[gap.GapState, gap.GapState]):
     """`|gap of the candidate| < |gap of the baseline| + margin`, in accuracy."""
 
     rule = f"gap/1 b={BATCH}"
@@ -30,26 +29,6 @@ class GapProcess:
         self._pass = gap.start(terms.alpha)
         self._harm = gap.start_harm(terms.hard, terms.alpha_fail)
         self._log: list[Ints] = [np.zeros((0, 2 * SECOND), np.int64)]
-
-    @property
-    def n(self) -> int:
-        """Items counted, of both groups."""
-        return self._pass.items
-
-    @property
-    def pass_at(self) -> int | None:
-        """Items after which the claim was proved."""
-        return self._pass.latched_at
-
-    @property
-    def harm_at(self) -> int | None:
-        """Items after which harm was proved."""
-        return self._harm.latched_at
-
-    @property
-    def harm_peak(self) -> float:
-        """The largest log wealth against the candidate so far."""
-        return min(max(sign.sup_log_e for sign in self._harm.signs) - math.log(2), CERTAIN)
 
     def take(self, values: Ints) -> None:
         """Count outcomes, those of the second group raised by `SECOND`."""
