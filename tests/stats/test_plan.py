@@ -196,6 +196,11 @@ def test_the_plan_of_a_locked_set_keeps_its_word() -> None:
     assert share_passed(wealth) == pytest.approx(planned.power, abs=0.02)
 
 
+def test_of_a_locked_set_no_more_can_be_needed_than_it_has() -> None:
+    planned = planned_locked(20, 0.001, 0.2, 0.2)  # so few can be sure only when all are seen
+    assert (planned.needed, planned.power > 0.9) == (20, True)
+
+
 def test_a_locked_set_too_small_for_luck_needs_to_be_larger() -> None:
     planned = planned_locked(100, 0.05, 0.01, 0.03)  # one net loss of three flips fails it
     assert planned.power == pytest.approx(0.58, abs=0.05)
