@@ -298,7 +298,7 @@ class PackSpec(Model):
         _OF_UNLABELLED,
         Rule(
             "!has(self.cluster) || !(self.cluster in ['id', 'label', 'pack'])",
-            "cluster names a column of the labels that tells which items belong together, such as document; not $cluster",
+            "cluster names the column that tells which items belong together, such as document; not $cluster",
             lambda pack: pack.cluster not in ("id", "label", "pack"),
         ),
     )

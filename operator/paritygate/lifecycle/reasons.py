@@ -61,7 +61,7 @@ EVALUATION_MEANINGS = {
     EvaluationReason.HARM_PROVED: "A hard gate proved the candidate worse than its margin.",
     EvaluationReason.CHECK_FAILED: "The candidate failed a deterministic check: it does not load, or answers nonsense.",
     EvaluationReason.ITEMS_EXHAUSTED: "All items, or all that maxItems allows, were used and a hard gate is open.",
-    EvaluationReason.UNDERPOWERED: "The packs, without repeats, are too small to prove a hard gate: nothing was judged.",
+    EvaluationReason.UNDERPOWERED: "The packs, without repeats, are too small for a hard gate: nothing was judged.",
     EvaluationReason.CALIBRATION_OVERLAP: "The calibration data holds items of a pack: the candidate has seen them.",
     EvaluationReason.NO_HARD_GATE: "No hard gate on the answers was proved, so nothing was claimed.",
     EvaluationReason.NOISY_NODE: "The node can't tell two identical models apart: latency was not judged.",

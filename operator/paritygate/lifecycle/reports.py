@@ -13,6 +13,7 @@ from paritygate.api import (
     Enforcement,
     GateRecord,
     Outcome,
+    Power,
     Reason,
     ReportSpec,
     ValidationReport,
@@ -162,14 +163,18 @@ def _badness(gate: GateRecord, enforcement: Enforcement) -> tuple[int, int, floa
     )
 
 
+def _have(power: Power) -> str:
+    return f"{power.have:,} {unit_of(power)} of about {power.needed:,} needed"
+
+
 def _next(gate: GateRecord) -> str:
     match gate.decision:
         case Decision.HARM:
             return ": worse than allowed"
         case Decision.NOT_PROVEN if gate.planned:
-            return f": not proven, {gate.planned.have:,} {unit_of(gate.planned)} of about {gate.planned.needed:,} needed"
+            return f": not proven, {_have(gate.planned)}"
         case Decision.OPEN if gate.planned and not gate.n:
-            return f": not started, {gate.planned.have:,} {unit_of(gate.planned)} of about {gate.planned.needed:,} needed"
+            return f": not started, {_have(gate.planned)}"
         case Decision.OPEN:
             return ": neither proved nor refuted"
         case _:
