@@ -1,7 +1,9 @@
 """The bench's models in torch, and the loop that runs them without an evaluator."""
 
+import math
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -33,28 +35,28 @@ def cnn(rng: np.random.Generator, folder: Path) -> None:
 
 
 def bare(models: Path, items: np.ndarray, batch: int) -> list[Callable[[], None]]:
-    """Both models one after the other in this process, with the number of threads that is the fastest just now.
+    """Both models one after the other in this process, with one thread an operation, half of the cores, and all.
 
-    Chosen on a few batches: where cores are busy, too many threads make it a hundred times slower.
+    One that has taken twice as long as the quickest so far gives up: where cores are busy, too many threads make it a
+    hundred times slower. It is not the quickest, then.
     """
     programs = [torch.export.load(models / role / "model.pt2").module() for role in ("baseline", "candidate")]
     given = torch.from_numpy(items)
+    quickest = math.inf
 
-    def loop(threads: int, count: int = len(items)) -> None:
+    def loop(threads: int) -> None:
+        nonlocal quickest
+        started = time.perf_counter()
         torch.set_num_threads(threads)
         with torch.inference_mode():
             for program in programs:
-                for start in range(0, count, batch):
-                    program(given[start : min(start + batch, count)])
+                for start in range(0, len(items), batch):
+                    program(given[start : start + batch])
+                    if time.perf_counter() - started > 2 * quickest:
+                        return
+        quickest = min(quickest, time.perf_counter() - started)
 
-    def seconds(threads: int) -> float:
-        loop(threads, batch)
-        started = time.perf_counter()
-        loop(threads, min(10 * batch, len(items)))
-        return time.perf_counter() - started
-
-    best = min({1, max(usable_cores() // 2, 1), usable_cores()}, key=seconds)
-    return [lambda: loop(best)]
+    return [partial(loop, threads) for threads in sorted({1, max(usable_cores() // 2, 1), usable_cores()})]
 
 
 class _Scored(nn.Module):
