@@ -24,7 +24,7 @@ TARGET_POWER = 0.9
 PATHS = 2000
 CHUNK = 100_000  # batches simulated at once: some ten MiB, for the operator plans many at a time within its limit
 LOOKS = 512  # at most, in one simulated run: a batch of 1/512 of a long run costs no more than that share of it
-GROUP, RATIO_PATHS, GAP_PATHS = 8, 200, 150  # fewer looks and runs where a look costs a profile
+FEW_LOOKS, RATIO_PATHS, GAP_PATHS = 64, 200, 150  # where a look costs a profile
 QUALITY = 0.9
 LONGEST = 2**40  # items; a gate that needs more is reported to need that many
 
@@ -258,7 +258,7 @@ def planned_ratio(
             wealth[tried, look] = ratio.log_e(metric, totals[tried, look], margin)
         return wealth
 
-    return _planned(have, rule, alpha, kinds, horizon, RATIO_PATHS, GROUP)
+    return _planned(have, rule, alpha, kinds, horizon, RATIO_PATHS, lambda batches: LOOKS // FEW_LOOKS)
 
 
 def planned_gap(have_g: int, have_h: int, alpha: float, margin: float, flip_rate: float) -> Planned:
@@ -280,7 +280,7 @@ def planned_gap(have_g: int, have_h: int, alpha: float, margin: float, flip_rate
 
     horizon = _brownian_items(alpha, margin, flip_rate / share + flip_rate / (1 - share))
     both_kinds = np.concatenate((share * kinds, (1 - share) * kinds))
-    found = _planned(have, rule, alpha, both_kinds, horizon, GAP_PATHS, GROUP)
+    found = _planned(have, rule, alpha, both_kinds, horizon, GAP_PATHS, lambda batches: -(-batches // FEW_LOOKS))
     return found if both else replace(found, power=0.0)
 
 
@@ -296,15 +296,22 @@ def _brownian_items(alpha: float, margin: float, v: float) -> float:
 
 
 def _planned(
-    have: int, rule: Rule, alpha: float, kinds: Floats, horizon: float, paths: int = PATHS // 2, group: int = 1
+    have: int,
+    rule: Rule,
+    alpha: float,
+    kinds: Floats,
+    horizon: float,
+    paths: int = PATHS // 2,
+    together: Callable[[int], int] = lambda batches: 1,
 ) -> Planned:
-    """From runs whose items are drawn as one of `kinds`, the chance of each, first within `horizon` items; with a look
-    only behind each `group` of batches.
+    """From runs whose items are drawn as one of `kinds`, the chance of each, first within `horizon` items. `together`
+    says how many of so many batches make one.
     """
 
     def run(items: float) -> Floats:
         batch, batches = _batches(math.ceil(items))
-        return _ends(rule, alpha, kinds, batch * group, max(1, batches // group), paths)
+        few = together(batches)
+        return _ends(rule, alpha, kinds, batch * few, max(1, batches // few), paths)
 
     times = run(horizon)
     while math.isinf(needed := _quantile(times, TARGET_POWER)) and horizon < LONGEST:
