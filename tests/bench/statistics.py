@@ -55,7 +55,7 @@ def _parts() -> Iterator[Callable[[], list[dict[str, Any]]]]:
     for name, direction in (("p50", "pass"), ("p95", "pass"), ("p95", "harm")):
         yield partial(_latency_at_the_limit, name, direction)
     yield partial(_blocks_to_a_pass, 1.05, 800)
-    yield partial(_blocks_to_a_pass, 1.10, 350)
+    yield partial(_blocks_to_a_pass, 1.10, 400)
     yield partial(_items_to_a_pass, 0.02, 1250)
     yield partial(_items_to_a_pass, 0.05, 2700)
     yield _brier_items_to_a_pass
