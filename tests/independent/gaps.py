@@ -2,8 +2,8 @@
 
 One sign of the growth: the gap reaches the margin only if BOTH parts do, losses (h loses more than g) and sums (g is
 ahead in both models together); it stays within if ONE part does. A part says "E first - E second >= bound"; for a
-guess pi of E second, first is bet to stay below pi + bound and second to exceed pi, each by the bet of `flip` around
-the mean believed from earlier batches.
+guess pi of E second, first is bet to stay below pi + bound and second to exceed pi. Equal losses are bet on by the bet
+of `flip` around the mean that earlier batches show; all else by a mixture of fixed pairs of stakes.
 """
 
 import math
@@ -19,8 +19,9 @@ Batch = Sequence[Sequence[int]]
 
 LOSSES, SUMS = np.array([1.0, -1.0, 0.0, 0.0]), np.array([0.0, 0.0, 1.0, -1.0])
 PRIOR, ON_LOSSES, CELLS, ALMOST = 0.02, 0.9, 100, 1 - 1e-9
-CAREFUL = 0.5
-"""The cap of bets that have to learn each group's own mean."""
+PAIRS = [(size, size * k) for size in (0.03, 0.06, 0.12, 0.25, 0.45) for k in (0.6, 1, 1.6)]
+PAIRS += [(0.1, 0), (0.3, 0), (0, 0.1), (0, 0.3)]
+"""Stakes on first and second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +32,7 @@ class Part:
     first: int
     bound: float
     guesses: np.ndarray
-    prior_items: float
-    prior: float
-    cap: float
-    pooled: bool
+    learns: bool
 
 
 def _near_zero(margin: float, last: float) -> np.ndarray:
@@ -52,20 +50,17 @@ def _parts(margin: float, sign: int, harm: bool) -> list[Part]:
     near = _near_zero(margin, 1.0)
     wide = np.linspace(-1.0, 1.0 - max(bound, 0.0), CELLS + 1)
     return [
-        Part(LOSSES, first, bound, near, PRIOR_ITEMS, PRIOR, CAREFUL if harm else CAP, pooled=not harm),
-        Part(SUMS, 1 - first, bound, wide, 50.0, 0.3, CAREFUL, pooled=False),
+        Part(LOSSES, first, bound, near, learns=not harm),
+        Part(SUMS, 1 - first, bound, wide, learns=False),
     ]
 
 
 def _believed(part: Part, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and spread of each group: the mean drawn towards that of both, which is drawn towards 0."""
+    """The mean of both groups, drawn towards 0, and the spread of each around it."""
     items, sums, squares = seen.sum(1), seen @ part.values, seen @ part.values**2
-    both = sums.sum() / (items.sum() + part.prior_items)
-    means = (sums + part.prior_items * both) / (items + part.prior_items)
-    if part.pooled:
-        means = np.array([both, both])
+    means = np.full(2, sums.sum() / (items.sum() + PRIOR_ITEMS))
     off = squares - 2 * means * sums + items * means**2
-    return means, (off + part.prior_items * part.prior) / (items + part.prior_items)
+    return means, (off + PRIOR_ITEMS * PRIOR) / (items + PRIOR_ITEMS)
 
 
 def _bets(part: Part, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -76,14 +71,35 @@ def _bets(part: Part, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     for a, b in zip(low, high, strict=True):
         over = (a + b) / 2 + part.bound - means[part.first]
         under = means[1 - part.first] - (a + b) / 2
-        most = part.cap / max(1 - a - part.bound, 1e-12)
+        most = CAP / max(1 - a - part.bound, 1e-12)
         first.append(min(stake(spreads[part.first], min(over, ALMOST)), most) if over > 0 else 0.0)
-        second.append(min(stake(spreads[1 - part.first], min(under, ALMOST)), part.cap / (1 + b)) if under > 0 else 0.0)
+        second.append(min(stake(spreads[1 - part.first], min(under, ALMOST)), CAP / (1 + b)) if under > 0 else 0.0)
     return np.array(first), np.array(second)
+
+
+def _mixture(part: Part, batches: Sequence[np.ndarray]) -> Iterator[float]:
+    """Log wealth of the pairs that no item can ruin, in equal parts: at the worst guess."""
+    logs = []
+    for first, second in PAIRS:
+        below = 1 + first * (part.guesses[:, None] + part.bound - part.values)
+        above = 1 + second * (part.values - part.guesses[:, None])
+        if min(below.min(), above.min()) > 1e-6:
+            both = (np.log(below), np.log(above)) if part.first == 0 else (np.log(above), np.log(below))
+            logs.append(np.hstack(both))
+    total = np.zeros((2, 4))
+    for batch in batches:
+        total = total + batch
+        ends = np.array(logs) @ total.ravel()
+        worse = np.minimum(ends[:, :-1], ends[:, 1:])
+        top = worse.max(0)
+        yield float((top + np.log(np.exp(worse - top).mean(0))).min())
 
 
 def _path(part: Part, batches: Sequence[np.ndarray]) -> Iterator[float]:
     """Log wealth of a part: at the worst guess."""
+    if not part.learns:
+        yield from _mixture(part, batches)
+        return
     seen = np.zeros((2, 4))
     ends = np.stack([part.guesses[:-1], part.guesses[1:]])[..., None]
     logs = np.zeros(ends.shape[:2])

@@ -22,7 +22,7 @@ _COLUMNS = [*ORDER, *(SECOND + kind for kind in ORDER)]
 class GapProcess(TwoSided[gap.GapState, gap.GapState]):
     """`|gap of the candidate| < |gap of the baseline| + margin`, in accuracy."""
 
-    rule = f"gap/1 b={BATCH}"
+    rule = f"gap/2 b={BATCH}"
 
     def __init__(self, terms: Terms) -> None:
         self._terms, self.batch = terms, BATCH
