@@ -1,4 +1,4 @@
-"""`gap/1`: a second construction of the process for a gap between two groups, from what is said of it.
+"""`gap/2`: a second construction of the process for a gap between two groups, from what is said of it.
 
 One sign of the growth: the gap reaches the margin only if BOTH parts do, losses (h loses more than g) and sums (g is
 ahead in both models together); it stays within if ONE part does. A part says "E first - E second >= bound"; for a

@@ -73,7 +73,7 @@ def _same_gate(gate: dict[str, Any], again: Again) -> None:
         if wealth is not None:
             expected = CERTAIN if math.isinf(wealth) else wealth
             # A gap's bet is a billionth where a guess IS the mean believed: which of two bets is rounding alone.
-            rounding = 1e-6 if gate["bet"].startswith("gap/1") else 1e-9
+            rounding = 1e-6 if gate["bet"].startswith("gap/") else 1e-9
             assert gate[key] == pytest.approx(expected, rel=1e-9, abs=rounding), f"{gate['name']} {key}"
     if other.estimate is not None:
         assert gate["estimate"] == pytest.approx(other.estimate, rel=1e-9, abs=1e-12)
