@@ -1,5 +1,6 @@
 """One model in a process of its own: blocked while it is idle, and its memory is its own figure."""
 
+import contextlib
 import os
 import resource
 import socket
@@ -61,6 +62,9 @@ class ModelProcess:
 
     def serve(self) -> None:
         """Until the supervisor closes the connection."""
+        # Before anybody waits for it. What is missing is told by `load`.
+        with contextlib.suppress(ModelRefusedError):
+            runtime(self._runtime)
         while True:
             try:
                 frame = receive(self._sock)

@@ -89,10 +89,14 @@ class Supervisor:
     calibration: Path | None = None
     """The folder of what the candidate was calibrated on, if it is known."""
     _turns: dict[str, Turn] = field(default_factory=dict)
+    _waiting: dict[str, Turn] = field(default_factory=dict)
+    """Processes for models to be loaded, at once opening the libraries: torch alone takes seconds."""
 
     def serve(self) -> None:
         """Until the referee says shutdown or goes away."""
         try:
+            for role in ROLES:
+                self._waiting[role] = self._fork(role)
             while True:
                 frame = receive(self.sock)
                 if frame.header.get("verb") == "shutdown":
@@ -103,7 +107,7 @@ class Supervisor:
         except WireError:
             return
         finally:
-            for turn in self._turns.values():
+            for turn in (*self._turns.values(), *self._waiting.values()):
                 turn.end()
 
     def _answer(self, frame: Frame) -> Answer:
@@ -174,7 +178,11 @@ class Supervisor:
         pid = os.fork()
         if pid == 0:
             # A copy of another model's connection held open here would hide its end from that model.
-            for inherited in (ours, self.sock, *(turn.sock for turn in self._turns.values())):
+            for inherited in (
+                ours,
+                self.sock,
+                *(turn.sock for turn in (*self._turns.values(), *self._waiting.values())),
+            ):
                 inherited.close()
             run_forked(theirs, self.items, self.models[role], self.runtime, self.options)
         theirs.close()
@@ -196,7 +204,7 @@ class Supervisor:
         return None
 
     def _load(self, role: str) -> Mapping[str, Any]:
-        turn = self._turns[role] = self._fork(role)
+        turn = self._turns[role] = self._waiting.pop(role, None) or self._fork(role)
         loaded = turn.ask({"verb": "load"}).header
         turn.ports = loaded.get("inputs", ())
         return loaded
