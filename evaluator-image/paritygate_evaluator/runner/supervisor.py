@@ -204,7 +204,7 @@ class Supervisor:
         return None
 
     def _load(self, role: str) -> Mapping[str, Any]:
-        turn = self._turns[role] = self._waiting.pop(role, None) or self._fork(role)
+        turn = self._turns[role] = self._waiting.pop(role) if role in self._waiting else self._fork(role)
         loaded = turn.ask({"verb": "load"}).header
         turn.ports = loaded.get("inputs", ())
         return loaded
