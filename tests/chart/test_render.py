@@ -50,7 +50,9 @@ def test_the_pod_is_what_restricted_pod_security_admits(render: Render) -> None:
 
 
 def test_the_environment_is_understood_by_the_operator(render: Render) -> None:
-    objects = render("watchNamespaces={a,b}", "operator.resync=5m", "evaluator.image=e@sha256:1", "evaluator.images.torch=t")
+    objects = render(
+        "watchNamespaces={a,b}", "operator.resync=5m", "evaluator.image=e@sha256:1", "evaluator.images.torch=t"
+    )
     env = {e["name"]: e.get("value", "system") for e in container(objects)["env"]}  # type: ignore[attr-defined]
     assert {name.removeprefix(PREFIX).lower() for name in env} <= set(OperatorSettings.model_fields)
     settings = parse([], env)
