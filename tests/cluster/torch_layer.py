@@ -41,7 +41,7 @@ def fill(folder: Path, lines: Sequence[str]) -> list[Entry]:
             entries += _files(dist, folder)
     torch = Path(str(distribution("torch").locate_file("torch/lib")))
     linked = sorted(torch.glob("*.so*"))
-    needed = {name for library in linked for name in _needed(library)}
+    needed = {name for library in linked for name in needed_by(library)}
     for dist in found:
         if dist.name.startswith(_OF_A_GPU):
             entries += _libraries(dist, needed, linked, folder)
@@ -82,14 +82,13 @@ def _libraries(dist: Distribution, needed: set[str], callers: Sequence[Path], fo
         if source.name not in needed:
             continue
         if source.stat().st_size > _SMALL:
-            hollow = folder / str(file)
-            hollow.parent.mkdir(parents=True, exist_ok=True)
-            _hollow(source, callers, hollow)
+            (folder / str(file)).parent.mkdir(parents=True, exist_ok=True)
+            hollow(source, callers, folder / str(file))
         else:
             yield Entry(str(file), source=source)
 
 
-def _hollow(library: Path, callers: Sequence[Path], target: Path) -> None:
+def hollow(library: Path, callers: Sequence[Path], target: Path) -> None:
     """A library of that name with every function that the callers take from it."""
     offered = {line.split()[-1].partition("@") for line in _symbols("--defined-only", library)}
     versioned = any(version.lstrip("@") == library.name for _, _, version in offered)
@@ -105,7 +104,8 @@ def _hollow(library: Path, callers: Sequence[Path], target: Path) -> None:
     versions.unlink()
 
 
-def _needed(library: Path) -> list[str]:
+def needed_by(library: Path) -> list[str]:
+    """The libraries that the loader must find for one."""
     return re.findall(r"\(NEEDED\).*\[(.+)\]", output([program("readelf"), "-d", library]))
 
 
