@@ -194,5 +194,5 @@ def test_a_pack_that_nobody_labelled_has_no_label_column(tmp_path: Path) -> None
     labels = read_label_file(tmp_path / "l.csv", "core", ("band",), labelled=False)
     assert (list(labels.labels), list(labels.columns["band"]), labels.labelled) == (["-", "-"], ["x", "y"], False)
     assert not together([("one", labels), ("two", labels)]).labelled
-    with pytest.raises(EvaluatorError, match="'label' is missing.*write unlabelled: true into the pack"):
+    with pytest.raises(EvaluatorError, match=r"'label' is missing.*write unlabelled: true into the pack"):
         read_label_file(tmp_path / "l.csv", "core", ("band",))

@@ -13,6 +13,8 @@ from paritygate_evaluator.ending import EvaluatorError
 from .case import ITEMS, Case
 from .models import WIDTH, answers, copying, exploding, overflowing
 
+pytestmark = pytest.mark.whole
+
 
 def test_equal_models_pass_and_use_only_the_items_they_need(case: Case) -> None:
     result = case.judge()

@@ -22,6 +22,8 @@ from paritygate_evaluator.runner.supervisor import Supervisor
 
 from .models import answers, copying, save
 
+pytestmark = pytest.mark.whole
+
 ITEMS = 300
 
 

@@ -17,6 +17,8 @@ from paritygate_evaluator.runner.runtime import LayeredModel, ModelRefusedError,
 
 from .models import copying, save
 
+pytestmark = pytest.mark.whole
+
 PAGE = Path(__file__).parents[2] / "docs" / "add-a-runtime.md"
 CPU = Options(("CPUExecutionProvider",), 1)
 

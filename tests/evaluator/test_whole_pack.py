@@ -10,6 +10,8 @@ from paritygate.judge import recompute
 from .case import ITEMS, Case
 from .models import answers, overflowing
 
+pytestmark = pytest.mark.whole
+
 
 def judged(case: Case, monkeypatch: pytest.MonkeyPatch, **limits: object):
     """The result of a plan with these limits, and that plan."""
