@@ -123,12 +123,12 @@ def test_what_a_killed_referee_left_is_in_nobodys_way(tmp_path: Path) -> None:
     """The process id is the same in every pod."""
 
     key, outputs = {"baseline": "x"}, [np.ones((4, 2), np.float32)]
-    probe = OutputCache(tmp_path, key, 4)
+    probe = OutputCache(tmp_path, key, 4, 1 << 20)
     probe.begin(8)
     probe.keep(np.arange(4), outputs)
     (folder,) = tmp_path.iterdir()
     folder.rename(tmp_path / f"{folder.name}.{os.getpid()}")
-    cache = OutputCache(tmp_path, key, 4)
+    cache = OutputCache(tmp_path, key, 4, 1 << 20)
     cache.begin(8)
     cache.keep(np.arange(4), outputs)
     assert cache.take(np.arange(4)) is not None
@@ -137,7 +137,7 @@ def test_what_a_killed_referee_left_is_in_nobodys_way(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("uri", "kept"), [("s3://bucket/inputs.npz", False), ("inputs.npz", True)])
 def test_without_a_digest_a_remote_name_is_not_remembered(tmp_path: Path, uri: str, kept: bool) -> None:
     plan = a_plan(packs=[a_pack(inputs=DataFile(uri=uri))])
-    assert (kept_answers(tmp_path, plan, "sha256:0", {"runtime": "onnxruntime 1"}, 1) is not None) is kept
+    assert (kept_answers(tmp_path, 1 << 20, plan, "sha256:0", {"runtime": "onnxruntime 1"}, 1) is not None) is kept
 
 
 def a_nan_under(case: Case) -> onnx.ModelProto:

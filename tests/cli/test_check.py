@@ -227,7 +227,7 @@ WRONG: list[tuple[str, Callable[[Path], None], str, str]] = [
     ("margin of a ratio", edit("policy.yaml", '"limit": "9.00"', '"margin": "0.09"'), "", "takes limit"),
     (
         "slice of no pack",
-        edit("policy.yaml", '"margin"', '"sliceBy": "colour", "margin"'),
+        edit("policy.yaml", '"accuracy"', '"by-colour", "sliceBy": "colour"'),
         "",
         "no slice column 'colour'",
     ),
