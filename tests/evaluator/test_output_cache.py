@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from paritygate.api import Outcome
+from paritygate_evaluator.referee import evidence
 from paritygate_evaluator.referee.cache import OutputCache
 
 from .case import Case
@@ -72,6 +73,9 @@ NOT_OURS: dict[str, Callable[[Path], object]] = {
     "of-another-shape": lambda entry: _told(entry, outputs=[{"dtype": "<f4", "shape": [3]}]),
     "of-no-shape": lambda entry: _told(entry, outputs=[{"dtype": "<f4", "shape": [-2]}]),
     "of-no-batch": lambda entry: _told(entry, batch=0),
+    "of-endless-batches": lambda entry: (entry / "about.json").write_text(_about(entry).replace("8,", "1e400,", 1)),
+    "a-pipe": lambda entry: _piped(entry / "about.json"),
+    "of-huge-answers": lambda entry: _huge(entry),
 }
 
 
@@ -82,6 +86,28 @@ def test_an_entry_that_does_not_fit_is_none(spoil: Callable[[Path], object], tmp
     assert (cache.batch, cache.take(ITEMS)) == (None, None)
     cache.begin(8)
     cache.keep(ITEMS, [SCORES])  # nothing to be kept beside it, and nothing that breaks
+
+
+def test_more_outputs_than_are_kept_are_no_error(tmp_path: Path) -> None:
+    cache = OutputCache(tmp_path, KEY, 10, PLENTY)
+    cache.begin(8)
+    cache.keep(ITEMS, [SCORES] * 65)
+    assert cache.take(ITEMS) is None
+
+
+def test_a_folder_that_can_not_be_listed_is_still_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _kept(tmp_path)
+
+    def denied(folder: Path) -> None:
+        raise PermissionError(folder)
+
+    monkeypatch.setattr(Path, "iterdir", denied)
+    assert OutputCache(tmp_path, KEY, 10, PLENTY).take(ITEMS) is not None
+
+
+def test_an_entry_that_has_become_too_large_is_not_used(tmp_path: Path) -> None:
+    _kept(tmp_path)
+    assert OutputCache(tmp_path, KEY, 10, 100).take(ITEMS) is None
 
 
 def test_two_that_begin_at_once_fill_one_entry(tmp_path: Path) -> None:
@@ -171,6 +197,29 @@ def test_answers_that_the_baseline_does_not_give_are_found_out_and_thrown_away(c
     assert "answerCache" not in case.judge().environment
 
 
+class Asked:
+    """A runner of which only the baseline is asked, for ten items that it answers as they were kept."""
+
+    def __init__(self) -> None:
+        self.items: list[int] = []
+
+    def outputs(self, role: str, indices: np.ndarray, batch: int) -> tuple[np.ndarray, ...]:
+        self.items.append(len(indices))
+        return (SCORES[indices],)
+
+
+def test_long_answers_are_asked_again_a_few_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = OutputCache(tmp_path, KEY, 10, PLENTY)
+    cache.begin(1)
+    cache.keep(ITEMS, [SCORES])
+    monkeypatch.setattr(evidence, "_CHUNK_BYTES", 2 * cache.record_bytes)
+    runner = Asked()
+    judged = evidence.Evidence(runner, None, ["item"] * 10, [], cache=cache)  # type: ignore[arg-type]
+    assert judged.tune() == 1
+    assert runner.items == [2, 2]
+    assert not judged.forged
+
+
 def _kept(folder: Path, key: dict[str, object] = KEY, size: int = 1 << 30) -> Path:
     """An entry of ten items, four of which are there."""
     before = set(folder.iterdir())
@@ -193,3 +242,19 @@ def _linked(answers: Path) -> None:
 def _told(entry: Path, **update: object) -> None:
     about = json.loads((entry / "about.json").read_text())
     (entry / "about.json").write_text(json.dumps(about | update))
+
+
+def _about(entry: Path) -> str:
+    return (entry / "about.json").read_text()
+
+
+def _piped(file: Path) -> None:
+    file.unlink()
+    os.mkfifo(file)
+
+
+def _huge(entry: Path) -> None:
+    """A record of 64 MiB an item, in a file without a block: it would be read 256 times."""
+    _told(entry, outputs=[{"dtype": "<f4", "shape": [1 << 24]}])
+    with (entry / "answers").open("wb") as stream:
+        stream.truncate(10 * (4 + (1 << 26)))

@@ -35,7 +35,7 @@ _ANSWERS, _ABOUT = "answers", "about.json"
 _CHECKSUM = "checksum"
 _KINDS = "fiub"
 """Kinds of numbers that are kept; texts have no fixed size."""
-_MOST_OUTPUTS, _LARGEST_ABOUT, _LARGEST_BATCH = 64, 1 << 20, 1 << 20
+_MOST_OUTPUTS, _LARGEST_ABOUT, _LARGEST_BATCH, _LARGEST_RECORD = 64, 1 << 20, 1 << 20, 32 << 20
 
 
 @dataclass(slots=True)
@@ -62,6 +62,11 @@ class OutputCache:
         """The batch size in which the answers here were computed: on some devices it is part of an answer."""
         return self._entry.batch if self._open() and self._entry else None
 
+    @property
+    def record_bytes(self) -> int:
+        """Bytes of the answers to one item; 0 where none are here."""
+        return self._entry.records.itemsize if self._open() and self._entry else 0
+
     def begin(self, batch: int) -> None:
         """Say in which batches further items are computed: those of `batch`, where answers are here already."""
         self._batch = batch
@@ -86,7 +91,9 @@ class OutputCache:
 
     def keep(self, indices: Ints, outputs: Sequence[Array]) -> None:
         """Remember outputs, one row an item. What can't be written is forgotten."""
-        if self._given_up or any(output.dtype.kind not in _KINDS for output in outputs):
+        if self._given_up or not 1 <= len(outputs) <= _MOST_OUTPUTS:
+            return
+        if any(output.dtype.kind not in _KINDS for output in outputs):
             return
         try:
             if not self._open():
@@ -106,23 +113,25 @@ class OutputCache:
 
     def _open(self) -> bool:
         if self._entry is None and not self._given_up:
-            self._entry = _Entry.open(self._place, self.key, self.items)
+            self._entry = _Entry.open(self._place, self.key, self.items, self.size)
             if self._entry is not None and self._batch not in (0, self._entry.batch):
                 # Somebody began it meanwhile, in other batches than ours.
                 self._entry.close()
                 self._entry, self._given_up = None, True
             if self._entry is not None:
-                make_room(self.folder, 0, self.size, but=self._place.name)
+                with contextlib.suppress(OSError):  # a folder that can be written and not listed
+                    make_room(self.folder, 0, self.size, but=self._place.name)
         return self._entry is not None
 
     def _create(self, outputs: Sequence[Array]) -> None:
         """Beside its place, then moved there whole: two evaluations may begin at the same moment."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        described = [{"dtype": output.dtype.str, "shape": list(output.shape[1:])} for output in outputs]
+        described = _described(outputs)
         about = {"key": self.key, "items": self.items, "batch": self._batch, "outputs": described}
-        needed = self.items * _records(described).itemsize
-        if not make_room(self.folder, needed, self.size):
-            raise OSError(f"{needed:,} bytes do not fit into {self.size:,}")
+        record = _records(described).itemsize
+        needed = self.items * record
+        if record > _LARGEST_RECORD or not make_room(self.folder, needed, self.size):
+            raise OSError(f"{needed:,} bytes, {record:,} an item, do not fit into {self.size:,}")
         # Not by the process id: it is the same in every pod, and what a killed one left would be in the way for ever.
         made = Path(tempfile.mkdtemp(prefix=f"{self._place.name}.", dir=self.folder))
         made.chmod(0o755)
@@ -146,18 +155,18 @@ class _Entry:
     batch: int
 
     @classmethod
-    def open(cls, place: Path, key: Mapping[str, object], items: int) -> "_Entry | None":
-        """The entry, marked as used now; None unless it is whole, and of this key and these items."""
+    def open(cls, place: Path, key: Mapping[str, object], items: int, most: int) -> "_Entry | None":
+        """The entry, marked as used now; None unless it is whole, of this key and these items, and of `most` bytes."""
         try:
-            with (place / _ABOUT).open("rb") as stream:
-                about = json.loads(stream.read(_LARGEST_ABOUT))
+            about = json.loads(_short(place / _ABOUT))
             if about["key"] != json.loads(json.dumps(key)) or about["items"] != items:
                 return None
             records, batch = _records(about["outputs"]), int(about["batch"])
             file = os.open(place / _ANSWERS, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        except (OSError, ValueError, OverflowError, KeyError, TypeError, RecursionError):
             return None
-        if not 1 <= batch <= _LARGEST_BATCH or os.fstat(file).st_size != items * records.itemsize:
+        needed, known = items * records.itemsize, 1 <= batch <= _LARGEST_BATCH
+        if not known or records.itemsize > _LARGEST_RECORD or needed > most or os.fstat(file).st_size != needed:
             os.close(file)
             return None
         with contextlib.suppress(OSError):
@@ -184,8 +193,7 @@ class _Entry:
 
     def fits(self, outputs: Sequence[Array]) -> bool:
         """Whether outputs have the entry's types and shapes."""
-        described = [{"dtype": output.dtype.str, "shape": list(output.shape[1:])} for output in outputs]
-        return _records(described) == self.records
+        return _records(_described(outputs)) == self.records
 
     def write(self, indices: Ints, outputs: Sequence[Array]) -> None:
         """Write whole records. Raises OSError."""
@@ -206,6 +214,17 @@ class _Entry:
         except OSError:  # removed meanwhile, by an evaluator on another node
             return None
         return record if len(record) == size and record[:4] == _checksum(record[4:]) else None
+
+
+def _short(file: Path) -> bytes:
+    """What a file of ours says. Raises OSError: for a pipe, too, at which one would wait for ever."""
+    handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(handle, "rb") as stream:
+        return stream.read(_LARGEST_ABOUT)
+
+
+def _described(outputs: Sequence[Array]) -> list[dict[str, Any]]:
+    return [{"dtype": output.dtype.str, "shape": list(output.shape[1:])} for output in outputs]
 
 
 def _checksum(values: bytes) -> bytes:
