@@ -15,7 +15,7 @@ from paritygate.api import (
     SliceColumn,
     SliceItems,
 )
-from paritygate.judge import ResultRefused, recompute
+from paritygate.judge import ResultRefused, expand, recompute
 
 from .case import World, a_pack, a_plan, excluded, gate, retold
 
@@ -143,3 +143,22 @@ def test_where_nothing_is_declared_gates_about_these_items_tell_how_many_there_a
     for repeats in (0, 499, 600):
         with pytest.raises(ResultRefused, match="do not add up"):
             recompute(plan, result.model_copy(update={"repeated_items": repeats}))
+
+
+@pytest.mark.parametrize("kind", ["Accuracy", "DisagreementRate", "FairnessGap"])
+def test_a_slice_of_nothing_but_copies_is_told_to_be_too_small(kind: str) -> None:
+    """Otherwise who copies all its items into another slice would make its gate go, and nobody would see it."""
+    cut = {"name": "cut", "metric": kind, "margin": "0.30", "sliceBy": "group", "underpowered": "HarmOnly"}
+    plan = a_plan(GATES[0], cut, packs=[a_pack(slices=("group",), items=ITEMS, declared=(DECLARED,))])
+    result = a_world(repeated=np.array(GROUPS) == "A").judged(plan)
+    said = "cut/A | B" if kind == "FairnessGap" else "cut/A"
+    assert result.outcome is Outcome.PASSED
+    assert said in result.message.partition("left out of the promise: ")[2]
+    assert recompute(plan, result).message == result.message
+
+
+def test_a_slice_of_nothing_but_copies_is_refused_where_it_may_not_be_left_out() -> None:
+    cut = {"name": "cut", "metric": "Accuracy", "margin": "0.30", "sliceBy": "group", "value": "A"}
+    plan = a_plan(GATES[0], {**cut, "underpowered": "Refuse"}, packs=[a_pack(slices=("group",))])
+    gates = expand(plan, a_world(repeated=np.array(GROUPS) == "A").items)
+    assert [gate.name for gate in gates if gate.refused] == ["cut/A"]

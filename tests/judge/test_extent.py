@@ -217,7 +217,15 @@ def test_a_result_that_went_another_way_is_refused(
 
 
 @pytest.mark.parametrize(
-    "change", [{"share_below": 0.0001}, {"items": 6000}, {"of_items": 10}, {"message": "no NaN anywhere"}]
+    "change",
+    [
+        {"share_below": 0.0001},
+        {"items": 6000},
+        {"of_items": 10},
+        {"message": "no NaN anywhere"},
+        {"items": None},
+        {"items": None, "message": ""},
+    ],
 )
 def test_a_clean_run_can_not_say_more_than_it_looked_at(change: dict[str, object]) -> None:
     plan = plan_of()

@@ -106,11 +106,15 @@ def _check_in_order(plan: EvaluationPlan, whole: list[GateRecord], result: Evalu
 
 def _check_finite(plan: EvaluationPlan, held: int, result: EvaluationResult) -> None:
     for check in result.checks:
-        if check.name is not Check.FINITE or check.items is None:
+        if check.name is not Check.FINITE or not check.ok:
+            continue
+        if check.items is None:
+            if check.message or check.of_items is not None or check.share_below is not None:
+                raise ResultRefused(f"Finite: {check.message!r} does not tell how many items were looked at")
             continue
         again = finite_record(plan, check.items, check.of_items or 0, result.items_in_order)
         fits = check.items == result.items <= (check.of_items or 0) and held <= (check.of_items or 0)
-        if not (check.ok and fits and _close(check.share_below, again.share_below) and check.message == again.message):
+        if not (fits and _close(check.share_below, again.share_below) and check.message == again.message):
             raise ResultRefused(f"Finite: {check.message!r} does not follow from {result.items:,} judged items")
 
 

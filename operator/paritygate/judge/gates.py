@@ -273,15 +273,17 @@ class _Cut:
         return gates
 
     def _values(self) -> tuple[list[str], Ints]:
-        """The distinct values of the claim's column, and for each item in the gate's order which it has."""
+        """The distinct values of the claim's column, and for each item in the gate's order which it has.
+
+        Values of all judged items: a slice of nothing but repeats has too few items, which is told, and is not none.
+        """
         column = self.claim.slice_by or ""
         if column not in self.items.columns:
             known = ", ".join(sorted(self.items.columns)) or "none"
             raise self._error("sliceBy", f"the labels have no column {column!r}; they have: {known}")
         values, codes = coded(self.items.columns[column])
-        codes = codes[self.order]
-        met = np.unique(codes)
-        return [values[place] for place in met.tolist()], np.searchsorted(met, codes)
+        met = np.unique(codes if self.items.judged is None else codes[self.items.judged])
+        return [values[place] for place in met.tolist()], np.searchsorted(met, codes[self.order])
 
     def _wanted(self, values: set[str]) -> list[str]:
         if self.claim.value is None or TRAITS[self.claim.metric].evidence is Evidence.GAP:
@@ -292,4 +294,6 @@ class _Cut:
         return [self.claim.value]
 
     def _error(self, field_: str, said: str) -> PlanError:
+        if field_ == "value" and self.claim.origin == "Tier":  # only what a pack calls critical brings one
+            return PlanError("criticalClasses of the pack", said)
         return PlanError(f"gate {self.claim.name}.{field_}", said)
