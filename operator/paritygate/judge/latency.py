@@ -134,7 +134,7 @@ class LatencyTally:
             return False
         if harm_at is not None and self._process.at(blocks, harm_at).log_e_harm < self._thresholds[1]:
             return False
-        if pass_at is not None and harm_at is None and self._harmed(blocks, scheduled):
+        if harm_at is None and self._harmed(blocks, scheduled):
             return False
         self._blocks, self._pass_at, self._harm_at = blocks, pass_at, harm_at
         return True
