@@ -242,14 +242,16 @@ def test_a_candidate_that_was_fast_and_then_slow_can_not_hide_the_harm() -> None
     record = tally.record()
     assert record.decision is Decision.HARM
     assert record.pass_at is not None
-    forged = record.model_copy(update={"decision": Decision.PROVED, "harm_at": None})
-    update = {
-        "input_digest": plan_digest(plan),
-        "gates": (*result.gates[:-1], forged),
-        "latency_blocks": encode_blocks(blocks),
-    }
-    with pytest.raises(ResultRefused, match="do not prove"):
-        recompute(plan, result.model_copy(update=update))
+    as_passed, as_open = {"decision": Decision.PROVED}, {"decision": Decision.OPEN, "pass_at": None}
+    for told in (as_passed, as_open):
+        forged = record.model_copy(update={"harm_at": None, **told})
+        update = {
+            "input_digest": plan_digest(plan),
+            "gates": (*result.gates[:-1], forged),
+            "latency_blocks": encode_blocks(blocks),
+        }
+        with pytest.raises(ResultRefused, match="do not prove"):
+            recompute(plan, result.model_copy(update=update))
 
 
 def test_a_ratio_over_infinity_is_no_ratio() -> None:
