@@ -126,7 +126,7 @@ HEAD = "apiVersion: paritygate.io/v1alpha1\nkind: {kind}\nmetadata: {{name: x}}\
         ),
         (
             POLICY + "spec: {evaluation: {attempts: 11}}",
-            "f.yaml: ValidationPolicy: spec.evaluation.attempts: input should be less than or equal to 10, not 11",
+            "f.yaml: ValidationPolicy: spec.evaluation.attempts: must be at most 10, not 11",
         ),
         (
             POLICY + 'spec: {evaluation: {attempts: "3"}}',

@@ -66,7 +66,7 @@ def test_plan_refuses_what_a_check_would_refuse(case: Case, capsys: pytest.Captu
     case.gates = ({"name": "accuracy", "metric": "Accuracy", "margin": "0.0005"},)
     folder = case.files()
     assert main(["plan", f"--pack={folder / 'pack.yaml'}", f"--policy={folder / 'policy.yaml'}"]) == 3
-    assert "refused" in capsys.readouterr().out
+    assert "refused: accuracy: 2,000 items can't prove 0.05 points; about " in capsys.readouterr().out
 
 
 def test_a_noisy_node_is_said_even_when_latency_does_not_decide(case: Case, capsys: pytest.CaptureFixture[str]) -> None:

@@ -151,7 +151,7 @@ def test_the_corpus_is_known_before_a_model_is_loaded() -> None:
 def test_corpora_that_can_not_be_are_refused() -> None:
     with refused("neighbours: 3 are asked for and the corpus holds 2"):
         finder(CHANGE, parts=["corpus"] * 2 + ["query"] * 58)
-    with refused("core: no item is in the corpus", "'part' with value 'corpus'"):
+    with refused("core: no item is in the corpus", "is 'corpus', column 'part' has: query"):
         finder(CHANGE, parts=["query"] * 60)
     with refused("core: every item is in the corpus"):
         finder(CHANGE, parts=["corpus"] * 60)

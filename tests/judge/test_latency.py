@@ -1,7 +1,17 @@
 import numpy as np
 import pytest
-from paritygate.api import Decision, Metric
-from paritygate.judge import ControlTally, Items, LatencyTally, block_orders, decode_blocks, encode_blocks, expand
+from paritygate.api import Decision, Enforcement, Metric
+from paritygate.judge import (
+    ControlTally,
+    Items,
+    LatencyTally,
+    PlanError,
+    block_orders,
+    check_blocks,
+    decode_blocks,
+    encode_blocks,
+    expand,
+)
 from paritygate.judge.gates import Gate
 
 from .conftest import a_plan
@@ -67,6 +77,32 @@ def test_too_few_blocks_for_any_proof_are_not_blamed_on_the_node():
     assert control.state == "Noisy"
     assert "evaluation.latencyBlocks allows 249 blocks" in control.record().message
     assert "with fewer than 250" in control.record().message
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"latency_blocks": 249}, "249 blocks can't prove p50, .* at alpha 0.05 it takes 250; write 250 or more"),
+        ({"latency_blocks": 250}, ""),
+        ({"latency_blocks": 250, "alpha_budget": True, "candidate_number": 3}, "at alpha 0.00338 it takes 500"),
+        ({"latency_blocks": 500, "alpha_budget": True, "candidate_number": 3}, ""),
+        ({"latency_blocks": 20_000, "alpha": "0.0000000000001"}, "20,000 are the most: raise alpha"),
+    ],
+    ids=["too few", "enough", "too few for the third candidate", "enough for it", "no number would do"],
+)
+def test_blocks_that_prove_nothing_are_refused_when_planned(changed, said):
+    plan = p50_gate()[0].model_copy(update=changed)
+    if said:
+        with pytest.raises(PlanError, match=rf"^evaluation\.latencyBlocks: .*{said}"):
+            check_blocks(plan)
+    else:
+        check_blocks(plan)
+
+
+def test_a_gate_that_only_reports_may_have_few_blocks():
+    plan, _ = p50_gate()
+    soft = tuple(claim.model_copy(update={"enforcement": Enforcement.SOFT}) for claim in plan.claims)
+    check_blocks(plan.model_copy(update={"latency_blocks": 50, "claims": soft}))
 
 
 def test_block_orders_extend_and_blocks_survive_the_record():

@@ -69,6 +69,12 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
         "InvalidSpec",
         "ValidationPolicy standard: spec.gates[0] (x).sliceBy",
     ),
+    "too-few-blocks-for-a-hard-gate": (
+        {"policy": builders.policy(gates=[], evaluation={"latencyBlocks": 249})},
+        "InvalidSpec",
+        "ValidationPolicy standard: spec.evaluation.latencyBlocks: 249 blocks can't prove p95, whatever they show: at "
+        "alpha 0.05 it takes 250; write 250 or more, or make the gate Soft",
+    ),
     "no-packs-at-all": ({"validation": builders.validation(packs=[])}, "InvalidSpec", "at least one ScenarioPack"),
     "no-target": ({"kserve": None}, "TargetNotFound", "InferenceService fraud does not exist"),
     "stopped": ({"kserve": settled(annotations={"serving.kserve.io/stop": "true"})}, "TargetStopped", "stopped"),

@@ -53,9 +53,8 @@ def model_file(folder: Path) -> Path:
     if len(candidates) == 1:
         return candidates[0]
     names = ", ".join(p.name for p in candidates[:5]) or ", ".join(sorted(p.name for p in folder.iterdir())[:5])
-    raise ModelRefusedError(
-        f"the artefact holds {len(candidates)} .onnx files ({names or 'it is empty'}); it must hold model.onnx or one"
-    )
+    found = f"{len(candidates) or 'no'} .onnx files ({names or 'it is empty'})"
+    raise ModelRefusedError(f"the artefact holds {found}; it must hold model.onnx, or only one")
 
 
 def check(file: Path, root: Path) -> None:

@@ -33,7 +33,9 @@ def load_manifest(path: Path) -> tuple[Resource, ...]:
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ManifestError(f"{path}: can't be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
         raise ManifestError(f"{path}: can't be read: {error}") from error
     return parse_manifest(text, str(path))
 
@@ -79,7 +81,7 @@ def _resource(document: object, where: str) -> Resource | None:
         raise ManifestError(f"{where}: apiVersion: write apiVersion: {API_VERSION}, not {api_version!r}")
     kind = _kinds().get(str(name))
     if kind is None:
-        raise ManifestError(f"{where}: kind: {_instead(str(name), list(_kinds()))}")
+        raise ManifestError(f"{where}: kind: {instead(str(name), list(_kinds()))}")
     # As the API server: null is the same as absent. Strict: what it refuses is not coerced here either.
     try:
         plain = json.dumps(_without_nulls(document), default=str)
@@ -128,20 +130,25 @@ def _problem(details: ErrorDetails, kind: crd.Kind) -> str:
             described = _at(kind, loc).get("description")
             said = f"is required: {described}" if described else "is required"
         case "extra_forbidden":
-            said = "is no field: " + _instead(str(loc[-1]), list(_at(kind, loc[:-1]).get("properties", ())))
+            said = "is no field: " + instead(str(loc[-1]), list(_at(kind, loc[:-1]).get("properties", ())))
         case "enum" | "literal_error":
-            said = _instead(str(given), [str(value) for value in _at(kind, loc).get("enum", ())])
+            said = instead(str(given), [str(value) for value in _at(kind, loc).get("enum", ())])
         case "string_type" if isinstance(given, bool | int | float):
             said = f'must be text: put it in quotes, "{json.dumps(given)}"'
         case "value_error":
             value = f", not {json.dumps(given, ensure_ascii=False)}" if isinstance(given, str) else ""
             said = details["msg"].removeprefix("Value error, ") + value
+        case "greater_than_equal" | "less_than_equal":
+            bound, word = (
+                (details["ctx"].get("ge"), "least") if "ge" in details["ctx"] else (details["ctx"]["le"], "most")
+            )
+            said = f"must be at {word} {bound}, not {json.dumps(given)}"
         case _:
             said = f"{details['msg'][:1].lower()}{details['msg'][1:]}, not {json.dumps(given)}"
     return f"{_shown(loc)}: {said}" if loc else said
 
 
-def _instead(given: str, known: list[str]) -> str:
+def instead(given: str, known: list[str]) -> str:
     """What to write: the nearest of what is known, or all of it."""
     lower = {word.lower(): word for word in known}
     near = difflib.get_close_matches(given.lower(), list(lower), n=1)

@@ -39,6 +39,10 @@ DEFAULT_LATENCY_GATES = ("p50", "p95", "p99")
 """Latency gates that tiers bring: one that overrides them may leave its quantile to the default."""
 
 
+MOST_BLOCKS = 20_000
+"""That a latency gate may use."""
+
+
 class Inference(StrEnum):
     """Of what a pass is a proof."""
 
@@ -286,7 +290,7 @@ class EvaluationLimits(Model):
         default=3, ge=1, le=10, description="Attempts in all when infrastructure fails; never for a verdict."
     )
     latency_blocks: int = Field(
-        default=2000, ge=50, le=20000, description="Most blocks of four calls a latency gate may use."
+        default=2000, ge=50, le=MOST_BLOCKS, description="Most blocks of four calls a latency gate may use."
     )
     every_item: bool | None = Field(
         default=None,

@@ -17,7 +17,7 @@ from paritygate.api import (
     Purpose,
     Reason,
 )
-from paritygate.judge import ResultRefused, Verdict, build_plan, recompute
+from paritygate.judge import ResultRefused, Verdict, build_plan, check_blocks, recompute
 
 from .evidence import Evidence, check_writable
 from .local import LocalEvaluation, make_cache
@@ -81,7 +81,9 @@ def _plan(options: argparse.Namespace) -> EvaluationPlan:
         runtime=runtime.name,
         calibration=calibration(options.calibration),
     )
-    return plan if options.purpose else _latency_reported(plan)
+    plan = plan if options.purpose else _latency_reported(plan)
+    check_blocks(plan)
+    return plan
 
 
 def _latency_reported(plan: EvaluationPlan) -> EvaluationPlan:

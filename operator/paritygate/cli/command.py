@@ -11,7 +11,7 @@ from types import FrameType
 from pydantic import TypeAdapter, ValidationError
 
 from paritygate.api import Purpose, Technique
-from paritygate.api.manifest import ManifestError
+from paritygate.api.manifest import ManifestError, instead
 from paritygate.api.pool import Bytes, bytes_of
 from paritygate.judge import PlanError
 
@@ -46,7 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         return _run(options)
-    except (UsageError, ManifestError, PlanError) as error:
+    except PlanError as error:
+        where = f"{options.policy}: ValidationPolicy: spec." if error.of_policy and options.policy else ""
+        print(f"paritygate {options.command}: {where}{error}", file=sys.stderr)
+        return EXIT_USAGE
+    except (UsageError, ManifestError) as error:
         print(f"paritygate {options.command}: {error}", file=sys.stderr)
         return EXIT_USAGE
     except KeyboardInterrupt:
@@ -151,8 +155,7 @@ def _check(parser: argparse.ArgumentParser) -> None:
     _packs_and_policy(parser)
     parser.add_argument(
         "--purpose",
-        type=Purpose,
-        choices=list(Purpose),
+        type=_purpose,
         metavar="PURPOSE",
         help=f"what the compression is for: makes the tier's latency gates decide; {_listed(Purpose)} (default: they "
         "are only reported, because this machine is not the device that will serve)",
@@ -205,8 +208,7 @@ def _simulate(parser: argparse.ArgumentParser) -> None:
     _packs_and_policy(parser)
     parser.add_argument(
         "--purpose",
-        type=Purpose,
-        choices=list(Purpose),
+        type=_purpose,
         default=Purpose.MEMORY,
         metavar="PURPOSE",
         help=f"what the compression is for: {_listed(Purpose)}; its latency gates share the risk of a wrong Failed",
@@ -229,9 +231,8 @@ def _packs_and_policy(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--policy", type=Path, metavar="FILE", help="ValidationPolicy manifest (default: Standard)")
     parser.add_argument(
         "--technique",
-        type=Technique,
+        type=_technique,
         default=Technique.OTHER,
-        choices=list(Technique),
         metavar="TECHNIQUE",
         help=f"how the candidate was made; says how many flips to plan for: {_listed(Technique)} (default Other)",
     )
@@ -239,6 +240,21 @@ def _packs_and_policy(parser: argparse.ArgumentParser) -> None:
 
 def _listed(words: type[Purpose] | type[Technique]) -> str:
     return ", ".join(words)
+
+
+def _technique(text: str) -> Technique:
+    return Technique(_one_of(text, Technique))
+
+
+def _purpose(text: str) -> Purpose:
+    return Purpose(_one_of(text, Purpose))
+
+
+def _one_of(text: str, words: type[Purpose] | type[Technique]) -> str:
+    known = [word.value for word in words]
+    if text not in known:
+        raise argparse.ArgumentTypeError(instead(text, known))
+    return text
 
 
 def _whole(text: str) -> int:

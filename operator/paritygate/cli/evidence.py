@@ -76,7 +76,8 @@ def verify(options: argparse.Namespace) -> int:
     except (ResultRefused, ValidationError) as error:
         return _broken(str(error))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"{options.evidence}: not an evidence file: {error}") from error
+        said = f"not an evidence file ({error}); give what `paritygate check --evidence FILE` wrote"
+        raise UsageError(f"{options.evidence}: {said}") from error
     show_verdict(plan, result, verdict)
     print("\nThe evidence holds: every decision was recomputed from its counts.")
     return EXIT_CODES[verdict.outcome]

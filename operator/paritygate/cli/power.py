@@ -11,7 +11,7 @@ from paritygate_evaluator.referee.slices import derived_columns
 from rich.markup import escape
 
 from paritygate.api import EXIT_CODES, OF_ITEMS, Claim, EvaluationPlan, Outcome, Subject
-from paritygate.judge import Gate, Items, build_plan
+from paritygate.judge import Gate, Items, build_plan, check_blocks, underpowered
 from paritygate.judge.wording import noun
 
 from .show import new_console, new_table
@@ -73,6 +73,7 @@ def power_plan(options: argparse.Namespace) -> PowerPlan:
         packs=planned_packs(options.pack),
         policy=policy(options.policy),
     )
+    check_blocks(evaluation)
     try:
         items = known_items(evaluation, _labels(evaluation, options.command))
         return PowerPlan(evaluation, items, gates_of(evaluation, items))
@@ -122,6 +123,7 @@ def _explained(power: PowerPlan) -> list[str]:
     for claim, when in power.later.items():
         by_time.setdefault(when, []).append(claim.name)
     lines += [f"later: {', '.join(names)}: {when}" for when, names in by_time.items()]
+    lines += [f"refused: {underpowered(g.name, g.claim, g.power)}" for g in power.counted if g.refused and g.power]
     if power.measured:
         lines.append(f"measured, not counted by items: {', '.join(power.measured)}")
     return [*lines, *beyond_the_labels(power.items)]

@@ -10,7 +10,7 @@ from .exploratory import InOrder, overall_claim, suspects
 from .figures import Figure, figure_record, ratio_record
 from .finite import finite_record
 from .gates import LABEL, Gate, Items, expand
-from .latency import ControlTally, LatencyTally, block_orders, decode_blocks, encode_blocks, round_of
+from .latency import ControlTally, LatencyTally, block_orders, check_blocks, decode_blocks, encode_blocks, round_of
 from .packs import PACK, PlanError, planned_pack
 from .plan import build_plan, order_seed, plan_digest
 from .recheck import recompute
@@ -47,6 +47,7 @@ __all__ = [
     "alpha_of",
     "block_orders",
     "build_plan",
+    "check_blocks",
     "column_of",
     "conclude",
     "culprits",

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from paritygate.api import ControlRecord, Decision, EvaluationPlan, GateRecord, Metric
+from paritygate.api import ControlRecord, Decision, Enforcement, EvaluationPlan, GateRecord, Metric
+from paritygate.api.policy import MOST_BLOCKS
 from paritygate.stats import latency
 from paritygate.stats.order import coins
 from paritygate.stats.wealth import harm_threshold, pass_threshold
 
 from .budget import alpha_of
 from .gates import Gate
+from .packs import PlanError
 from .plan import order_seed
 
 Blocks = npt.NDArray[np.int64]
@@ -27,6 +29,21 @@ INTERVAL_SLACK = 1.002
 
 LEAST_CONTROL = 1.05
 """The A/A control asks for at least this much slack: two identical models can't prove a ratio of 1."""
+
+
+def check_blocks(plan: EvaluationPlan) -> None:
+    """That a hard latency gate could pass with the blocks that the plan allows. Raises PlanError.
+
+    Apart from `build_plan`: which claims decide, and the alpha of this candidate, may be settled after it.
+    """
+    hard = [c.name for c in plan.claims if c.metric is Metric.LATENCY_RATIO and c.enforcement is Enforcement.HARD]
+    fewest = latency.fewest_blocks(pass_threshold(alpha_of(plan)))
+    if hard and plan.latency_blocks < fewest:
+        said = (
+            f"{plan.latency_blocks:,} blocks can't prove {hard[0]}, whatever they show: at alpha {alpha_of(plan):.3g}"
+        )
+        mend = f"write {fewest:,} or more" if fewest <= MOST_BLOCKS else f"{MOST_BLOCKS:,} are the most: raise alpha"
+        raise PlanError("evaluation.latencyBlocks", f"{said} it takes {fewest:,}; {mend}, or make the gate Soft")
 
 
 def round_of(plan: EvaluationPlan, start: int) -> int:

@@ -17,6 +17,11 @@ class PlanError(ValueError):
         self.field = field
         self.message = message
 
+    @property
+    def of_policy(self) -> bool:
+        """Whether the field is one of the policy's spec."""
+        return self.field.startswith(("gates", "evaluation"))
+
 
 def planned_pack(name: str, spec: PackSpec, inputs: DataFile, labels: DataFile) -> PlannedPack:
     """The pack as an evaluation plans with it, its files where they were found."""

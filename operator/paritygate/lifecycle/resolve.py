@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from paritygate.api import AcceleratorPool, Artefact, DataFile, Subject, ValidationPolicy
 from paritygate.evidence import digest_of
-from paritygate.judge import PlanError, build_plan, plan_digest, planned_pack
+from paritygate.judge import PlanError, build_plan, check_blocks, plan_digest, planned_pack
 from paritygate.serving import Wanted, preflight, read_target
 
 from .case import Problem, Resolved
@@ -32,7 +32,7 @@ def resolve(observed: Observed) -> Resolved | Problem:
     try:
         return _planned(observed, policy, pool, baseline)
     except PlanError as error:
-        where = f"ValidationPolicy {policy.metadata.name}: spec." if error.field.startswith("gates") else "spec."
+        where = f"ValidationPolicy {policy.metadata.name}: spec." if error.of_policy else "spec."
         return Problem(Reason.INVALID_SPEC, f"{where}{error.field}: {error.message}")
 
 
@@ -72,6 +72,7 @@ def _planned(observed: Observed, policy: ValidationPolicy, pool: AcceleratorPool
         environment=environment,
     )
     plan = numbered(observed, plan)
+    check_blocks(plan)
     return Resolved(plan, plan_digest(plan), digest_of(policy.spec.dump()), policy, pool)
 
 

@@ -15,7 +15,9 @@ def judged_output(
     EvaluatorError PackInvalid when the named output does not exist, or when several fit and none is named.
     """
     if output is not None and all(port.name != output for port in ports):
-        raise refusal(pack, f"output {output!r} is none of the model's, which are {listed(ports)}")
+        raise refusal(
+            pack, f"output {output!r} is none of the model's; write one of them into the pack: {listed(ports)}"
+        )
     for way in ways:
         places = [place for place, port in enumerate(ports) if way(port) and output in (None, port.name)]
         if len(places) > 1:

@@ -93,7 +93,8 @@ def corpus_of(packs: Sequence[PlannedPack], labels: Labels) -> npt.NDArray[np.in
     inside = column.codes == (column.values.index(corpus.value) if corpus.value in column.values else -1)
     if inside.all() or not inside.any():
         said = "every item is in the corpus, none is left to ask with" if inside.all() else "no item is in the corpus"
-        raise _invalid(f"{name}: {said}: corpus is column {corpus.column!r} with value {corpus.value!r}")
+        known = ", ".join(sorted(column.values)[:20])
+        raise _invalid(f"{name}: {said}: corpus.value is {corpus.value!r}, column {corpus.column!r} has: {known}")
     return np.flatnonzero(inside)
 
 
