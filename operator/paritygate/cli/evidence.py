@@ -2,10 +2,13 @@
 
 import argparse
 import os
+import re
 import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -69,6 +72,8 @@ def verify(options: argparse.Namespace) -> int:
         plan = EvaluationPlan.model_validate(document["plan"])
         result = EvaluationResult.model_validate(document["result"])
         stated, digests = document["verdict"], document["digests"]
+        if lacking := _lacking(document["plan"], plan, digests):
+            return _other_version(document.get("tool"), lacking)
         verdict = recompute(plan, result)
         _holds(plan, result, verdict, stated, digests)
     except OSError as error:
@@ -99,6 +104,25 @@ def _holds(
             f"the file states {stated.get('outcome')}/{stated.get('reason')}, its counts give "
             f"{verdict.outcome}/{verdict.reason}"
         )
+
+
+def _lacking(written: Mapping[str, Any], plan: EvaluationPlan, digests: Mapping[str, str]) -> list[str]:
+    """What this version's plans tell and that of an untouched file does not."""
+    told: Mapping[str, Any] = plan.dump()
+    packs = zip(told["packs"], written["packs"], strict=True)
+    lacking = {f"packs.{key}" for ours, theirs in packs for key in set(ours) - set(theirs)}
+    lacking |= set(told) - set(written)
+    return sorted(lacking) if digests.get("plan") == digest_of(written) else []
+
+
+def _other_version(tool: object, lacking: Sequence[str]) -> int:
+    """A record of older rules is neither true nor false by those of today."""
+    made = tool if isinstance(tool, str) and re.fullmatch(r"paritygate [\w.+!-]{1,40}", tool) else "an unknown tool"
+    print(
+        f"This version (paritygate {version('paritygate')}) can't recheck the evidence: it was made by {made} before "
+        f"plans told {', '.join(lacking)}, and its digests are of a plan without. Recheck it with what made it"
+    )
+    return EXIT_CODES[Outcome.ERROR]
 
 
 def _broken(why: str) -> int:
