@@ -1,0 +1,43 @@
+"""A record of another version: it is said which, and neither believed nor called forged."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from paritygate.cli.command import main
+from paritygate.cli.evidence import Evidence
+from paritygate.evidence import digest_of
+from paritygate.judge import recompute
+
+from .case import World, a_plan
+
+
+def written(folder: Path, lacking: tuple[str, ...], **update: object) -> str:
+    """A file whose plan doesn't tell some of what plans tell today, with digests of such a plan."""
+    plan = a_plan()
+    result = World(np.zeros(3000, np.int64)).judged(plan)
+    document = json.loads(json.dumps(Evidence.of(plan, result, recompute(plan, result)).document)) | update
+    for part in (document["plan"], *document["plan"]["packs"]):
+        for name in lacking:
+            part.pop(name, None)
+    document["digests"]["plan"] = document["result"]["inputDigest"] = digest_of(document["plan"])
+    (folder / "e.json").write_text(json.dumps(document))
+    return str(folder / "e.json")
+
+
+def test_a_record_of_an_older_version_is_said_to_be_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = written(tmp_path, ("everyItem", "unlabelled"), tool="paritygate 0.0.9")
+    assert main(["verify", file]) == 4
+    said = capsys.readouterr().out
+    assert "made by paritygate 0.0.9 before plans told everyItem, packs.unlabelled" in said
+    assert "does not hold" not in said
+
+
+def test_a_tool_that_is_no_name_is_not_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", written(tmp_path, ("everyItem",), tool="paritygate 1\x1b[2J")]) == 4
+    assert "an unknown tool" in capsys.readouterr().out
+
+
+def test_one_of_this_version_is_rechecked(tmp_path: Path) -> None:
+    assert main(["verify", written(tmp_path, ())]) == 0
