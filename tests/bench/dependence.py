@@ -91,7 +91,7 @@ def _judged_at_the_margin(share: float) -> list[dict[str, Any]]:
         judge = np.where((human == 1) & (draw.random(human.shape) < 0.4), 0, human)
         losses = judged.corrected_losses(judge, human, draw.random(human.shape) < share, share)
         bet = flip.FlipBet(v0=0.05 / largest**2)
-        passed.append(_passed(bounded.log_wealth_path(bounded.to_units(losses), m / largest, bet)))
+        passed.append(_passed(bounded.gains(bounded.to_units(losses), m / largest, bet).path()))
     return wrong(f"judge corrected on {share:.0%}, margin 2%", float(np.mean(passed)))
 
 
@@ -103,7 +103,7 @@ def _overlapping_slices_at_the_margin() -> list[dict[str, Any]]:
         d = draw.choice([1, -1, 0], 3200, p=[(f + m) / 2, (f - m) / 2, 1 - f])
         runs = np.stack([draw.permutation(d)[:1600] for _ in range(5)])  # a slice shares half of any other's items
         kinds = np.stack([(runs.reshape(5, -1, 8) == kind).sum(-1) for kind in (1, -1, 0, 2)], -1)
-        latched = _passed(flip.log_wealth_path(kinds, m))
+        latched = _passed(flip.gains(kinds, m).path())
         promoted, first = promoted + bool(latched.all()), first + bool(latched[0])
     return wrong("five overlapping slices at the margin, all latched", promoted / PATHS) + wrong(
         "five overlapping slices at the margin, the first latched", first / PATHS
@@ -116,7 +116,7 @@ def _resumed_at_the_margin() -> list[dict[str, Any]]:
         counts = draw.multinomial(8, [(f + m) / 2, (f - m) / 2, 1 - f, 0], size=400)
         state, at = start, 0
         for cut in [*np.sort(draw.integers(0, 400, 5)), 400]:
-            state, at = flip.advance(state, counts[at:cut], m), int(cut)
+            state, at = state.after(flip.gains(counts[at:cut], m, state=state)), int(cut)
         passed += state.latched
     return wrong("flip, margin 2%, flips 4%, five retries resumed", passed / PATHS)
 
@@ -124,7 +124,7 @@ def _resumed_at_the_margin() -> list[dict[str, Any]]:
 def _tiny_slice_at_the_margin() -> list[dict[str, Any]]:
     lost = np.random.default_rng(21).binomial(8, 0.05, size=(PATHS, 12))
     counts = np.stack((lost, 0 * lost, 8 - lost, 0 * lost), -1)
-    share = float(_passed(flip.log_wealth_path(counts, 0.05)).mean())
+    share = float(_passed(flip.gains(counts, 0.05).path()).mean())
     return wrong("slice of 96 items, margin 5%, every flip harmful", share)
 
 
@@ -134,7 +134,7 @@ def _culprits() -> list[dict[str, Any]]:
     for _ in range(400):
         innocent = draw.multinomial(32, [0.035, 0.015, 0.95, 0], size=(15, 60))
         guilty = draw.multinomial(32, [0.13, 0.01, 0.86, 0], size=(5, 60))
-        wealth = harm.log_harm_path(np.concatenate((innocent, guilty)), 0.02)
+        wealth = harm.gains(np.concatenate((innocent, guilty)), 0.02).path()
         blamed.append((multiple.adjusted_harm(wealth.max(-1)) <= ALPHA)[:15].any())
         named = multiple.adjusted_exploratory(wealth[:, -1]) <= ALPHA
         listed.append(named[:15].sum() / max(1, named.sum()))
@@ -204,18 +204,18 @@ def _power_of_other_kinds() -> list[dict[str, Any]]:
     rows = [
         _power(
             f"rate, limit 3%, {items} items",
-            float(_passed(rate.log_wealth_path(np.stack((hits, 8 - hits), -1), 0.03)).mean()),
+            float(_passed(rate.gains(np.stack((hits, 8 - hits), -1), 0.03).path()).mean()),
         )
     ]
     items = plan.planned_bounded(0, ALPHA, 0.01, 0.001).needed
     size = np.where(draw.random((PATHS, items)) < 0.1, 3, 1 / 3) * math.sqrt(0.001)
     units = bounded.to_units(size * draw.choice([-1, 1], size.shape))
     rows.append(
-        _power(f"bounded loss, margin 1%, {items} items", float(_passed(bounded.log_wealth_path(units, 0.01)).mean()))
+        _power(f"bounded loss, margin 1%, {items} items", float(_passed(bounded.gains(units, 0.01).path()).mean()))
     )
     items = plan.planned_locked(LOCKED, ALPHA, 0.01, f).needed
     counts = draw.multinomial(8, [f / 2, f / 2, 1 - f, 0], size=(PATHS, LOCKED // 8))
-    wealth = locked.log_wealth_path(counts, LOCKED, 0.01, flip.FlipBet(v0=f, cap=0.95))[:, : items // 8]
+    wealth = locked.gains(counts, LOCKED, 0.01, flip.FlipBet(v0=f, cap=0.95)).path()[:, : items // 8]
     rows.append(_power(f"locked set of {LOCKED}, margin 1%, {items} items", float(_passed(wealth).mean())))
     items = plan.planned_ratio(0, ALPHA, 0.03, ratio.precision(), 0.2, 0.02).needed
     shares = [0.775, 0.005, 0.005, 0.015, 0.015, 0.005, 0.005, 0.175]

@@ -78,7 +78,7 @@ def _flip_at_the_margin(m: float, f: float) -> list[dict[str, Any]]:
 def _rate_at_the_limit() -> list[dict[str, Any]]:
     h = 0.03
     hits = np.random.default_rng(2).binomial(8, h, size=(PATHS, 6 * _fixed_plan(h, h) // 8))
-    wealth = rate.log_wealth_path(np.stack((hits, 8 - hits), -1), h)
+    wealth = rate.gains(np.stack((hits, 8 - hits), -1), h).path()
     return wrong(f"rate, limit {h:.0%}", float((wealth >= pass_threshold(ALPHA)).any(-1).mean()))
 
 
@@ -86,7 +86,7 @@ def _harm_paths(m: float, loss: float, f: float, items: int, seed: int) -> Itera
     shares = [(f + loss) / 2, (f - loss) / 2, 1 - f, 0]
     draw = np.random.default_rng(seed)
     for _ in range(0, PATHS, 250):  # 24 bets at once: a part at a time bounds memory
-        yield harm.log_harm_path(draw.multinomial(8, shares, size=(250, items // 8)), m)
+        yield harm.gains(draw.multinomial(8, shares, size=(250, items // 8)), m).path()
 
 
 def _harm_at_the_margin() -> list[dict[str, Any]]:
@@ -105,7 +105,7 @@ def _losses(items: int, units: int, spread: int) -> Iterator[np.ndarray]:
 
 def _bounded_at_the_margin(units: int, spread: int, items: int) -> list[dict[str, Any]]:
     m = units * bounded.UNIT
-    paths = (bounded.log_wealth_path(losses, m) for losses in _losses(items, units, spread))
+    paths = (bounded.gains(losses, m).path() for losses in _losses(items, units, spread))
     passed = [(path >= pass_threshold(ALPHA)).any(-1) for path in paths]
     return wrong(f"bounded loss, margin {units}/{bounded.SCALE}", float(np.mean(passed)))
 
@@ -113,7 +113,7 @@ def _bounded_at_the_margin(units: int, spread: int, items: int) -> list[dict[str
 def _bounded_harm_at_the_margin() -> list[dict[str, Any]]:
     units = 320
     recorded = _losses(800, units + 1, 8192)  # true losses just above a unit are recorded one higher
-    paths = (bounded.log_harm_path(losses, units * bounded.UNIT) for losses in recorded)
+    paths = (bounded.harm_gains(losses, units * bounded.UNIT).path() for losses in recorded)
     reached = [(path >= harm_threshold(1, ALPHA)).any(-1) for path in paths]
     return wrong(f"bounded loss, margin {units}/{bounded.SCALE}, harm", float(np.mean(reached)))
 
@@ -124,7 +124,7 @@ def _brier_items_to_a_pass() -> list[dict[str, Any]]:
     moved = logits + 0.1 * draw.standard_normal(shape)
     baseline, candidate = (1 / (1 + np.exp(-scores)) for scores in (logits, moved))
     right = draw.random(shape) < baseline
-    wealth = bounded.log_wealth_path(bounded.to_units((candidate - right) ** 2 - (baseline - right) ** 2), 0.01)
+    wealth = bounded.gains(bounded.to_units((candidate - right) ** 2 - (baseline - right) ** 2), 0.01).path()
     reached = wealth >= pass_threshold(ALPHA)
     median = float(np.median(np.where(reached.any(-1), 8 * (reached.argmax(-1) + 1), np.inf)))
     return [row("median items to a pass, Brier score, margin 1%, logits moved by 0.1", median, "items", 380)]
@@ -140,19 +140,19 @@ def _locked_sets(n10: int, n01: int, seed: int) -> Iterator[np.ndarray]:
 
 
 def _locked_at_the_margin(n10: int, n01: int) -> list[dict[str, Any]]:
-    paths = (locked.log_wealth_path(sets, LOCKED, 0.01) for sets in _locked_sets(n10, n01, seed=10))
+    paths = (locked.gains(sets, LOCKED, 0.01).path() for sets in _locked_sets(n10, n01, seed=10))
     passed = [(path >= pass_threshold(ALPHA)).any(-1) for path in paths]
     return wrong(f"locked set of {LOCKED}, margin 1%, {n10} lost and {n01} won", float(np.mean(passed)))
 
 
 def _locked_harm_below_the_margin() -> list[dict[str, Any]]:
-    paths = (locked.log_harm_path(sets, LOCKED, 0.01) for sets in _locked_sets(39, 20, seed=11))
+    paths = (locked.harm_gains(sets, LOCKED, 0.01).path() for sets in _locked_sets(39, 20, seed=11))
     reached = [(path >= harm_threshold(1, ALPHA)).any(-1) for path in paths]
     return wrong(f"locked set of {LOCKED}, margin 1%, 39 lost and 20 won, harm", float(np.mean(reached)))
 
 
 def _locked_items_to_a_pass() -> list[dict[str, Any]]:
-    paths = (locked.log_wealth_path(sets, LOCKED, 0.01) for sets in _locked_sets(30, 30, seed=12))
+    paths = (locked.gains(sets, LOCKED, 0.01).path() for sets in _locked_sets(30, 30, seed=12))
     ends = [8 * ((path >= pass_threshold(ALPHA)).argmax(-1) + 1) for path in paths]  # at the latest when all are seen
     name = f"median items to a pass, locked set of {LOCKED}, margin 1%, flips 3%"
     return [row(name, float(np.median(ends)), "items", 950)]

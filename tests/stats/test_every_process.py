@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from paritygate.stats import bounded, flip, harm, locked, rate
-from paritygate.stats.wealth import Wealth, pass_threshold
+from paritygate.stats.wealth import Gains, Wealth, pass_threshold
 
 MARGIN, BATCH, POPULATION = 0.01, 8, 150
 START = Wealth(pass_threshold(0.05))
@@ -34,27 +34,25 @@ def units(runs: np.ndarray) -> Record:
 @dataclass(frozen=True)
 class Rule:
     record: Callable[[np.ndarray], Record]
-    advance: Callable[[Wealth, Record, float], Wealth]
-    path: Callable[[Record, float], np.ndarray]
+    gains: Callable[[Record, float, Wealth | None], Gains]
     against: bool = False
+
+    def advance(self, state: Wealth, record: Record, margin: float) -> Wealth:
+        return state.after(self.gains(record, margin, state))
+
+    def path(self, record: Record, margin: float) -> np.ndarray:
+        return self.gains(record, margin, None).path()
 
 
 RULES = {
-    "flips": Rule(counts, flip.advance, flip.log_wealth_path),
-    "flips, harm": Rule(counts, harm.advance, harm.log_harm_path, against=True),
-    "rate": Rule(hits, rate.advance, rate.log_wealth_path),
-    "losses": Rule(units, bounded.advance, bounded.log_wealth_path),
-    "losses, harm": Rule(units, bounded.advance_harm, bounded.log_harm_path, against=True),
-    "locked set": Rule(
-        counts,
-        lambda state, batches, margin: locked.advance(state, batches, POPULATION, margin),
-        lambda batches, margin: locked.log_wealth_path(batches, POPULATION, margin),
-    ),
+    "flips": Rule(counts, lambda run, margin, state: flip.gains(run, margin, state=state)),
+    "flips, harm": Rule(counts, lambda run, margin, state: harm.gains(run, margin), against=True),
+    "rate": Rule(hits, lambda run, limit, state: rate.gains(run, limit, state=state)),
+    "losses": Rule(units, lambda run, margin, state: bounded.gains(run, margin, state=state)),
+    "losses, harm": Rule(units, lambda run, margin, state: bounded.harm_gains(run, margin, state=state), against=True),
+    "locked set": Rule(counts, lambda run, margin, state: locked.gains(run, POPULATION, margin, state=state)),
     "locked set, harm": Rule(
-        counts,
-        lambda state, batches, margin: locked.advance_harm(state, batches, POPULATION, margin),
-        lambda batches, margin: locked.log_harm_path(batches, POPULATION, margin),
-        against=True,
+        counts, lambda run, margin, state: locked.harm_gains(run, POPULATION, margin, state=state), against=True
     ),
 }
 every = pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
@@ -147,6 +145,14 @@ def test_an_impossible_margin_is_refused(rule: Rule, margin: float) -> None:
 def test_two_runs_are_no_run(rule: Rule) -> None:
     with pytest.raises(ValueError, match="one run has"):
         rule.advance(START, rule.record(np.full((2, BATCH), 2)), MARGIN)
+
+
+@pytest.mark.parametrize("name", sorted(RULES.keys() - {"flips, harm"}))
+def test_what_was_gained_after_another_run_is_refused(name: str) -> None:
+    rule = RULES[name]
+    begun = rule.advance(START, rule.record(np.full(BATCH, 2)), MARGIN)
+    with pytest.raises(ValueError, match="these gains come after 0 items, the process has counted 8"):
+        begun.after(rule.gains(rule.record(np.full(BATCH, 2)), MARGIN, None))
 
 
 @pytest.mark.parametrize("name", sorted(RULES.keys() - {"flips, harm"}))

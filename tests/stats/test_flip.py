@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from paritygate.stats.flip import FLIP_1, FlipBet, advance, growth_optimal_bet, log_wealth_path, predicted_bets
+from paritygate.stats.flip import FLIP_1, FlipBet, gains, growth_optimal_bet, predicted_bets
 from paritygate.stats.wealth import Wealth, pass_threshold
 
 ALPHA, MARGIN = 0.05, 0.01
@@ -64,7 +64,7 @@ def test_five_batches_have_known_bets_and_wealth() -> None:
     known = [0.41716644, 0.42883969, 0.37461683, 0.33414799, 0.34366214]
     wealth = [0.03330390, -0.48934669, -0.14227594, -0.11558866, -0.08814282]
     assert bets(batches) == pytest.approx(known, abs=6e-9)
-    assert log_wealth_path(batches, MARGIN) == pytest.approx(wealth, abs=6e-9)
+    assert gains(batches, MARGIN).path() == pytest.approx(wealth, abs=6e-9)
 
 
 def long_run() -> np.ndarray:
@@ -75,12 +75,12 @@ def long_run() -> np.ndarray:
 
 
 def test_a_long_run_latches_once_and_for_all() -> None:
-    path = log_wealth_path(long_run(), MARGIN)
+    path = gains(long_run(), MARGIN).path()
     known = [0.0333039, -0.31303109, 0.98926325, 0.67843736, 2.75113743, 5.47726638]
     assert path[[0, 10, 30, 70, 100, 149]] == pytest.approx(known, abs=6e-9)
-    state = advance(START, long_run(), MARGIN)
+    state = START.after(gains(long_run(), MARGIN))
     assert (state.items, state.sums, state.latched_at) == (1200, (5,), 848)
-    ruined = advance(state, np.tile([8, 0, 0, 0], (20, 1)), MARGIN)
+    ruined = state.after(gains(np.tile([8, 0, 0, 0], (20, 1)), MARGIN, state=state))
     assert ruined.log_e < 0
     assert (ruined.latched_at, ruined.sup_log_e) == (848, state.sup_log_e)
 
@@ -89,20 +89,20 @@ def test_a_long_run_latches_once_and_for_all() -> None:
 def test_wealth_is_always_a_number_and_never_lost_entirely(
     items: list[tuple[int, ...]], margin: float, v0: float
 ) -> None:
-    assert np.isfinite(log_wealth_path(cut(items), margin, FlipBet(v0=v0))).all()
+    assert np.isfinite(gains(cut(items), margin, FlipBet(v0=v0)).path()).all()
 
 
 def test_many_paths_and_many_margins_are_judged_at_once() -> None:
     paths = np.random.default_rng(1).multinomial(8, [0.02, 0.02, 0.9, 0.06], size=(5, 40))
-    together = log_wealth_path(paths, MARGIN)
-    assert (together == [log_wealth_path(path, MARGIN) for path in paths]).all()
+    together = gains(paths, MARGIN).path()
+    assert (together == [gains(path, MARGIN).path() for path in paths]).all()
     margins = np.array([[0.01], [0.03]])
-    assert (log_wealth_path(paths[0], margins)[1] == log_wealth_path(paths[0], 0.03)).all()
+    assert (gains(paths[0], margins).path()[1] == gains(paths[0], 0.03).path()).all()
 
 
 def test_wealth_that_is_not_a_number_is_refused() -> None:
     with pytest.raises(ValueError, match="NaN after 8 items"):
-        advance(dataclasses.replace(START, logs=(math.nan,)), [CLEAN], MARGIN)
+        dataclasses.replace(START, logs=(math.nan,)).after(gains([CLEAN], MARGIN))
 
 
 @pytest.mark.parametrize("threshold", [math.nan, 0.0, -1.0, math.inf])
@@ -121,6 +121,6 @@ def test_an_impossible_bet_is_refused(wrong: dict[str, float]) -> None:
 def test_at_the_boundary_false_passes_stay_within_alpha(m: float, f: float) -> None:
     paths, batches = 2000, 1000
     counts = np.random.default_rng(5).multinomial(8, [(f + m) / 2, (f - m) / 2, 1 - f, 0], size=(paths, batches))
-    passed = (log_wealth_path(counts, m) >= pass_threshold(ALPHA)).any(-1).mean()
+    passed = (gains(counts, m).path() >= pass_threshold(ALPHA)).any(-1).mean()
     assert passed <= ALPHA + 3 * math.sqrt(ALPHA * (1 - ALPHA) / paths)
     assert passed > ALPHA / 3, "a rule that hardly ever errs at the boundary wastes items"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from paritygate.stats.harm import advance, log_harm, log_harm_path
+from paritygate.stats.harm import gains, log_harm
 from paritygate.stats.wealth import Wealth, harm_threshold
 
 MARGIN = 0.01
@@ -16,7 +16,7 @@ def test_known_values() -> None:
     for number, flips in ((11, (1, 0)), (31, (0, 1)), (71, (2, 0)), (101, (0, 1))):
         batches[number - 1] = [*flips, 8 - sum(flips), 0]
     known = [-0.02054779, -0.01683083, -0.67237362, -1.22185876]
-    assert log_harm_path(batches, MARGIN)[[0, 10, 70, 149]] == pytest.approx(known, abs=6e-9)
+    assert gains(batches, MARGIN).path()[[0, 10, 70, 149]] == pytest.approx(known, abs=6e-9)
 
 
 def test_one_gate_must_show_more_when_it_has_company() -> None:
@@ -37,17 +37,17 @@ def test_more_harm_is_more_evidence_and_the_sum_never_overflows(n10: int, n01: i
 def test_one_look_or_many_is_the_same_and_only_the_totals_count() -> None:
     batches = np.random.default_rng(2).multinomial(8, [0.05, 0.01, 0.9, 0.04], size=300)
     start = Wealth(harm_threshold(1))
-    whole = advance(start, batches, MARGIN)
+    whole = start.after(gains(batches, MARGIN))
     state = start
     for batch in batches:
-        state = advance(state, batch[None], MARGIN)
+        state = state.after(gains(batch[None], MARGIN))
     assert state == whole
-    path = log_harm_path(batches, MARGIN)
+    path = gains(batches, MARGIN).path()
     assert whole.latched_at == 8 * (int((path >= math.log(20)).argmax()) + 1)
     total = batches.sum(0)
     alone = log_harm(total[0], total[1], total[2] + total[3], MARGIN)
     assert (whole.log_e, path[-1]) == pytest.approx((alone, alone), rel=1e-12)
-    assert advance(start, [], MARGIN) == start
+    assert start.after(gains([], MARGIN)) == start
 
 
 @pytest.mark.parametrize("margin", [math.nan, -1.0, 1.0])
@@ -61,11 +61,11 @@ def test_at_the_boundary_false_alarms_stay_within_alpha() -> None:
     paths, f = 1000, 0.03
     shares = [(f + MARGIN) / 2, (f - MARGIN) / 2, 1 - f, 0]
     batches = np.random.default_rng(6).multinomial(32, shares, size=(paths, 250))
-    alarmed = (log_harm_path(batches, MARGIN) >= harm_threshold(1)).any(-1).mean()
+    alarmed = (gains(batches, MARGIN).path() >= harm_threshold(1)).any(-1).mean()
     assert 0.005 < alarmed <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / paths)
 
 
 def test_a_broken_candidate_is_caught_early() -> None:
     batches = np.random.default_rng(7).multinomial(8, [0.04, 0.01, 0.95, 0], size=(500, 300))
-    reached = log_harm_path(batches, MARGIN) >= harm_threshold(1)
+    reached = gains(batches, MARGIN).path() >= harm_threshold(1)
     assert np.median(np.where(reached.any(-1), reached.argmax(-1) + 1, np.inf)) * 8 <= 950

@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from paritygate.stats.flip import FLIP_1, advance
+from paritygate.stats.flip import FLIP_1, gains
 from paritygate.stats.harm import log_harm
 from paritygate.stats.interval import MARGIN_GRID, proven_margin, reported_interval
 from paritygate.stats.wealth import Wealth, pass_threshold
@@ -56,10 +56,10 @@ def test_the_proven_margin_is_the_smallest_that_latches_with_all_above() -> None
     proven = proven_margin(batches, FLIP_1, 0.05)
     assert proven is not None
     start = Wealth(pass_threshold(0.05))
-    latched = {float(m): advance(start, batches, float(m)).latched for m in MARGIN_GRID[::7]}
+    latched = {float(m): start.after(gains(batches, float(m))).latched for m in MARGIN_GRID[::7]}
     assert all(latched[m] for m in latched if m >= proven)
     below = MARGIN_GRID[proven > MARGIN_GRID][-1]
-    assert not advance(start, batches, float(below)).latched
+    assert not start.after(gains(batches, float(below))).latched
 
 
 def test_a_ruined_candidate_proves_nothing() -> None:

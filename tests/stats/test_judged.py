@@ -40,8 +40,8 @@ def passed(share: float, loss: float, items: int, runs: int) -> tuple[float, flo
     judge = np.where((human == 1) & (draw.random(shape) < 0.4), 0, human)
     largest = largest_loss(share)
     losses = corrected_losses(judge, human, draw.random(shape) < share, share)
-    wealth = bounded.log_wealth_path(bounded.to_units(losses), MARGIN / largest, FlipBet(v0=0.05 / largest**2))
-    alone = bounded.log_wealth_path(bounded.to_units(judge), MARGIN, FlipBet(v0=FLIPS))
+    wealth = bounded.gains(bounded.to_units(losses), MARGIN / largest, FlipBet(v0=0.05 / largest**2)).path()
+    alone = bounded.gains(bounded.to_units(judge), MARGIN, FlipBet(v0=FLIPS)).path()
     return tuple(float((path >= pass_threshold(0.05)).any(-1).mean()) for path in (wealth, alone))
 
 

@@ -10,11 +10,9 @@ from paritygate.stats import flip
 from paritygate.stats.flip import FlipBet
 from paritygate.stats.locked import (
     LOCKED_1,
-    advance,
-    advance_harm,
     allowed_loss,
-    log_harm_path,
-    log_wealth_path,
+    gains,
+    harm_gains,
 )
 from paritygate.stats.wealth import Wealth, harm_threshold, pass_threshold
 
@@ -50,9 +48,9 @@ def test_the_first_bet_is_that_of_flip_and_the_next_follows_what_the_rest_must_l
     rest = [10 / 1000, 10 / 992, (10 + 1) / 984]
     rates = [4 / 200, 4 / 208, 7 / 216]
     bets = flip.growth_optimal_bet(rates, rest)
-    gains = [(1 + bet * m) ** 8 for bet, m in zip(bets, rest, strict=True)]
-    gains[1] = (1 - bets[1] * (1 - rest[1])) * (1 + bets[1] * (1 + rest[1])) ** 2 * (1 + bets[1] * rest[1]) ** 5
-    assert log_wealth_path(batches, 1000, MARGIN) == pytest.approx(np.cumsum(np.log(gains)), rel=1e-12)
+    paid = [(1 + bet * m) ** 8 for bet, m in zip(bets, rest, strict=True)]
+    paid[1] = (1 - bets[1] * (1 - rest[1])) * (1 + bets[1] * (1 + rest[1])) ** 2 * (1 + bets[1] * rest[1]) ** 5
+    assert gains(batches, 1000, MARGIN).path() == pytest.approx(np.cumsum(np.log(paid)), rel=1e-12)
 
 
 def test_harm_by_hand() -> None:
@@ -63,28 +61,28 @@ def test_harm_by_hand() -> None:
         wealth *= (
             (1 + stake * (1 - rest)) ** seen[0] * (1 - stake * (1 + rest)) ** seen[1] * (1 - stake * rest) ** seen[2]
         )
-    path = log_harm_path([[1, 0, 7, 0], [2, 1, 0, 5]], 1000, MARGIN)
+    path = harm_gains([[1, 0, 7, 0], [2, 1, 0, 5]], 1000, MARGIN).path()
     assert path[1] == pytest.approx(math.log(wealth.mean()), rel=1e-10)
 
 
 def test_a_pass_is_certain_when_even_the_loss_of_all_the_rest_is_allowed() -> None:
     # 32 items, margin 50 %: 16 net losses fail. With 8 won, only the loss of all 24 others fails.
     batches = [WON, [7, 0, 1, 0], LOST, LOST]
-    path = log_wealth_path(batches, 32, 0.5)
+    path = gains(batches, 32, 0.5).path()
     assert path[0] < path[1] == path[3] == math.inf
-    state = advance(START, batches, 32, 0.5)
+    state = START.after(gains(batches, 32, 0.5))
     assert (state.log_e, state.sup_log_e, state.sums) == (math.inf, math.inf, (15, 31))
-    assert log_wealth_path([WON, LOST, LOST, LOST], 32, 0.5)[3] < math.inf
+    assert gains([WON, LOST, LOST, LOST], 32, 0.5).path()[3] < math.inf
 
 
 def test_a_failure_is_certain_when_even_winning_all_the_rest_does_not_help() -> None:
-    assert log_harm_path([LOST, CLEAN], 16, 0.5)[0] < math.inf
-    assert advance_harm(HARM_START, [LOST, CLEAN], 16, 0.5).log_e == math.inf
+    assert harm_gains([LOST, CLEAN], 16, 0.5).path()[0] < math.inf
+    assert HARM_START.after(harm_gains([LOST, CLEAN], 16, 0.5)).log_e == math.inf
 
 
 def test_a_loss_beyond_the_allowed_must_be_won_back_before_a_bet_is_placed() -> None:
-    gains = np.diff(log_wealth_path([LOST, CLEAN, WON, CLEAN], 200, MARGIN), prepend=0)
-    assert (gains != 0).tolist() == [True, False, False, True]
+    paid = np.diff(gains([LOST, CLEAN, WON, CLEAN], 200, MARGIN).path(), prepend=0)
+    assert (paid != 0).tolist() == [True, False, False, True]
 
 
 @given(items, st.floats(0.005, 0.6))
@@ -93,8 +91,8 @@ def test_after_the_last_item_exactly_one_of_pass_and_failure_is_certain(
 ) -> None:
     batches, population = cut(outcomes), len(outcomes)
     loss = int((batches[:, 0] - batches[:, 1]).sum())
-    passed = advance(START, batches, population, margin).log_e == math.inf
-    failed = advance_harm(HARM_START, batches, population, margin).log_e == math.inf
+    passed = START.after(gains(batches, population, margin)).log_e == math.inf
+    failed = HARM_START.after(harm_gains(batches, population, margin)).log_e == math.inf
     assert passed is not failed
     assert passed is (loss < allowed_loss(population, margin))
 
@@ -120,19 +118,19 @@ def test_no_batch_is_expected_to_pay_whatever_the_full_set_and_the_past(size: in
             rest = (n10 - first[0], n01 - first[1], size - n10 - n01 - first[2])
             seconds, odds = zip(*chances(*rest, batch), strict=True)
             runs = np.array([[first, second] for second in seconds])
-            path = log_wealth_path(runs, size, margin, bet) if fails else log_harm_path(runs, size, margin, batch)
+            path = gains(runs, size, margin, bet).path() if fails else harm_gains(runs, size, margin, batch).path()
             assert np.isfinite(path).all(), "what holds of the full set can never look impossible"
             most = max(most, float(np.dot(odds, np.exp(path[:, 1] - path[:, 0]))))
         starts, odds = zip(*chances(n10, n01, size - n10 - n01, batch), strict=True)
         runs = np.array(starts)[:, None]
-        path = log_wealth_path(runs, size, margin, bet) if fails else log_harm_path(runs, size, margin, batch)
+        path = gains(runs, size, margin, bet).path() if fails else harm_gains(runs, size, margin, batch).path()
         most = max(most, float(np.dot(odds, np.exp(path[:, 0]))))
     assert 0.99 < most <= 1 + 1e-12
 
 
 def test_a_failure_shown_by_the_full_set_follows_a_pass_that_came_too_early() -> None:
     batches = [*[CLEAN] * 90, *[LOST] * 10]
-    passed, failed = advance(START, batches, 800, MARGIN), advance_harm(HARM_START, batches, 800, MARGIN)
+    passed, failed = START.after(gains(batches, 800, MARGIN)), HARM_START.after(harm_gains(batches, 800, MARGIN))
     assert passed.latched
     assert failed.latched
 
@@ -146,24 +144,24 @@ def test_a_failure_shown_by_the_full_set_follows_a_pass_that_came_too_early() ->
 )
 def test_a_set_of_another_size_is_refused(batches: list[object], population: int, message: str) -> None:
     for judge in (
-        lambda: advance(START, batches, population, MARGIN),
-        lambda: advance_harm(HARM_START, batches, population, MARGIN),
+        lambda: START.after(gains(batches, population, MARGIN)),
+        lambda: HARM_START.after(harm_gains(batches, population, MARGIN)),
     ):
         with pytest.raises(ValueError, match=message):
             judge()
 
 
 def test_a_set_cannot_grow_while_it_is_judged() -> None:
-    seen = advance(START, [CLEAN] * 10, 80, MARGIN)
+    seen = START.after(gains([CLEAN] * 10, 80, MARGIN))
     with pytest.raises(ValueError, match="the locked set holds 80 items, got 88"):
-        advance(seen, [CLEAN], 80, MARGIN)
+        seen.after(gains([CLEAN], 80, MARGIN, state=seen))
 
 
 @pytest.mark.parametrize(("n10", "n01"), [(20, 10), (60, 50)])
 def test_at_the_margin_a_pass_before_the_end_is_rare(n10: int, n01: int) -> None:
     sets, population = 2000, 1000
     runs = shuffled(sets, n10, n01, population - n10 - n01)
-    passed = (log_wealth_path(runs, population, MARGIN) >= pass_threshold(ALPHA)).any(-1).mean()
+    passed = (gains(runs, population, MARGIN).path() >= pass_threshold(ALPHA)).any(-1).mean()
     assert passed <= ALPHA + 3 * math.sqrt(ALPHA * (1 - ALPHA) / sets)
     assert passed > ALPHA / 3, "a rule that hardly ever errs at the boundary wastes items"
 
@@ -171,11 +169,11 @@ def test_at_the_margin_a_pass_before_the_end_is_rare(n10: int, n01: int) -> None
 def test_one_loss_below_the_margin_a_false_alarm_is_rare_and_the_end_passes() -> None:
     sets, population = 1000, 1000
     runs = shuffled(sets, 29, 20, population - 49)
-    alarmed = (log_harm_path(runs, population, MARGIN) >= harm_threshold(1)).any(-1).mean()
+    alarmed = (harm_gains(runs, population, MARGIN).path() >= harm_threshold(1)).any(-1).mean()
     assert 0 < alarmed <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / sets)
-    assert (log_wealth_path(runs, population, MARGIN)[:, -1] == math.inf).all()
+    assert (gains(runs, population, MARGIN).path()[:, -1] == math.inf).all()
 
 
 def test_the_full_set_is_shown_to_pass_before_it_is_all_seen() -> None:
-    reached = log_wealth_path(shuffled(500, 10, 10, 1980), 2000, MARGIN, LOCKED_1) >= pass_threshold(ALPHA)
+    reached = gains(shuffled(500, 10, 10, 1980), 2000, MARGIN, LOCKED_1).path() >= pass_threshold(ALPHA)
     assert np.median(reached.argmax(-1) + 1) * 8 <= 620

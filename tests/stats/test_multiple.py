@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from paritygate.stats.harm import log_harm, log_harm_path
+from paritygate.stats.harm import gains, log_harm
 from paritygate.stats.multiple import adjusted_exploratory, adjusted_harm, alpha_of_candidate
 
 
@@ -77,7 +77,7 @@ def test_of_the_slices_listed_few_are_innocent() -> None:
     for _ in range(200):
         innocent = rng.multinomial(32, [0.035, 0.015, 0.95, 0], size=(15, 25))
         guilty = rng.multinomial(32, [0.13, 0.01, 0.86, 0], size=(5, 25))
-        logs = log_harm_path(np.concatenate((innocent, guilty)), 0.02)[:, -1]
+        logs = gains(np.concatenate((innocent, guilty)), 0.02).path()[:, -1]
         listed = adjusted_exploratory(logs) <= 0.1
         shares.append(listed[:15].sum() / max(1, listed.sum()))
     assert np.mean(shares) <= 0.1
@@ -111,7 +111,7 @@ def test_the_guilty_are_named_and_the_innocent_hardly_ever() -> None:
     for _ in range(100):
         innocent = rng.multinomial(32, [0.035, 0.015, 0.95, 0], size=(15, 60))
         guilty = rng.multinomial(32, [0.13, 0.01, 0.86, 0], size=(5, 60))
-        sups = log_harm_path(np.concatenate((innocent, guilty)), 0.02).max(-1)
+        sups = gains(np.concatenate((innocent, guilty)), 0.02).path().max(-1)
         named = adjusted_harm(sups) <= 0.05
         wrong, found = wrong + named[:15].any(), found + named[15:].sum()
     assert wrong <= 11

@@ -109,10 +109,8 @@ def test_a_ratio_that_no_number_of_items_would_prove_is_told_at_once(
 
 def test_a_locked_set_too_small_by_far_is_not_grown_step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    whole = locked.log_wealth_path
-    monkeypatch.setattr(
-        locked, "log_wealth_path", lambda counts, size, *more: asked.append(size) or whole(counts, size, *more)
-    )
+    whole = locked.gains
+    monkeypatch.setattr(locked, "gains", lambda counts, size, *more: asked.append(size) or whole(counts, size, *more))
     found = planning.planned_locked(300, 0.001, 0.0001, 0.12)
     assert found.needed > 12_000_000
     assert len(asked) < 10
@@ -175,7 +173,7 @@ def share_passed(wealth: np.ndarray) -> float:
 def test_the_plan_of_a_rate_keeps_its_word() -> None:
     needed = planned_rate(100, 0.05, 0.03, 0.02).needed
     hits = np.random.default_rng(1).binomial(8, 0.01, (1000, needed // 8))
-    assert share_passed(rate.log_wealth_path(np.stack((hits, 8 - hits), -1), 0.03)) == pytest.approx(0.9, abs=0.035)
+    assert share_passed(rate.gains(np.stack((hits, 8 - hits), -1), 0.03).path()) == pytest.approx(0.9, abs=0.035)
 
 
 @pytest.mark.parametrize("v", [0.001, 0.004])
@@ -184,14 +182,14 @@ def test_the_plan_of_a_bounded_loss_keeps_its_word(v: float) -> None:
     draw, shape = np.random.default_rng(2), (400, planned.needed)
     size = np.where(draw.random(shape) < 0.1, 3, 1 / 3) * math.sqrt(v)
     units = bounded.to_units(size * draw.choice([-1, 1], shape))
-    assert share_passed(bounded.log_wealth_path(units, 0.01)) == pytest.approx(0.9, abs=0.05)
+    assert share_passed(bounded.gains(units, 0.01).path()) == pytest.approx(0.9, abs=0.05)
     assert planned.power > 0.98
 
 
 def test_the_plan_of_a_locked_set_keeps_its_word() -> None:
     planned = planned_locked(2000, 0.05, 0.01, 0.03)
     counts = np.random.default_rng(3).multinomial(8, [0.015, 0.015, 0.97, 0], (1000, 250))
-    wealth = locked.log_wealth_path(counts, 2000, 0.01, FlipBet(v0=0.03, cap=0.95))
+    wealth = locked.gains(counts, 2000, 0.01, FlipBet(v0=0.03, cap=0.95)).path()
     assert share_passed(wealth[:, : planned.needed // 8]) == pytest.approx(0.9, abs=0.035)
     assert share_passed(wealth) == pytest.approx(planned.power, abs=0.02)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from paritygate.stats.rate import advance, log_wealth_path
+from paritygate.stats.rate import gains
 from paritygate.stats.wealth import Bet, Wealth, pass_threshold
 
 LIMIT = 0.03
@@ -26,7 +26,7 @@ def plainly(batches: np.ndarray, h: float, c: float = 200.0) -> float:
 
 @given(runs, st.floats(0.001, 0.9))
 def test_wealth_is_the_definition(batches: np.ndarray, limit: float) -> None:
-    assert advance(START, batches, limit).log_e == pytest.approx(plainly(batches, limit), abs=1e-9)
+    assert START.after(gains(batches, limit)).log_e == pytest.approx(plainly(batches, limit), abs=1e-9)
 
 
 @given(runs, st.lists(st.integers(0, 40), max_size=4))
@@ -34,7 +34,7 @@ def test_whole_shares_are_hits(batches: np.ndarray, cuts: list[int]) -> None:
     shares = np.repeat(np.tile([1.0, 0.0], len(batches)), batches.ravel()).reshape(-1, 8)
     state, places = START, sorted(min(c, len(batches)) for c in cuts)
     for piece in np.split(shares, places):
-        state = advance(state, np.ones(piece.shape, np.int64), LIMIT, values=piece)
+        state = state.after(gains(np.ones(piece.shape, np.int64), LIMIT, values=piece, state=state))
     assert state.log_e == pytest.approx(plainly(batches, LIMIT), abs=1e-9)
     assert state.sums == ((batches[:, 0].sum(),) if len(batches) else ())
 
@@ -42,18 +42,18 @@ def test_whole_shares_are_hits(batches: np.ndarray, cuts: list[int]) -> None:
 def test_shares_by_hand() -> None:
     # A batch of 4 without hits and 4 with half of their items hit: 2 hits of 8, as far as the next stake goes.
     stakes = [0.015 / (0.03 * 0.97), (0.03 - min(0.03, (2 + 3) / 208)) / (0.03 * 0.97)]
-    gains = [
+    paid = [
         4 * math.log1p(stakes[0] * 0.03) + 4 * math.log1p(stakes[0] * (0.03 - 0.5)),
         8 * math.log1p(stakes[1] * 0.03),
     ]
-    path = log_wealth_path([[4, 4], [8, 0]], LIMIT, values=np.array([0.0, 0.5]))
-    assert path == pytest.approx(np.cumsum(gains), rel=1e-12)
+    path = gains([[4, 4], [8, 0]], LIMIT, values=np.array([0.0, 0.5])).path()
+    assert path == pytest.approx(np.cumsum(paid), rel=1e-12)
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1, math.nan])
 def test_a_share_out_of_bounds_is_refused(share: float) -> None:
     with pytest.raises(ValueError, match=f"a share must lie between 0 and 1, got {share}"):
-        advance(START, [[8]], LIMIT, values=np.array([share]))
+        START.after(gains([[8]], LIMIT, values=np.array([share])))
 
 
 @pytest.mark.parametrize("wrong", [{"c": 0.0}, {"c": math.nan}, {"batch": 0}])
@@ -64,7 +64,7 @@ def test_an_impossible_bet_is_refused(wrong: dict[str, float]) -> None:
 
 def drawn(rate: float, seed: int, batches: int, paths: int = 2000) -> np.ndarray:
     hits = np.random.default_rng(seed).binomial(8, rate, size=(paths, batches))
-    return log_wealth_path(np.stack((hits, 8 - hits), -1), LIMIT) >= pass_threshold(0.05)
+    return gains(np.stack((hits, 8 - hits), -1), LIMIT).path() >= pass_threshold(0.05)
 
 
 def test_at_the_boundary_false_passes_stay_within_alpha() -> None:

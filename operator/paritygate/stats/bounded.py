@@ -16,7 +16,7 @@ from .flip import FlipBet
 from .harm import mixture_gains
 from .interval import proven_margin as proven_of_counts
 from .interval import reported_interval
-from .wealth import Floats, Ints, Wealth, check_fraction, check_sizes, log_mean_exp
+from .wealth import Floats, Gains, Ints, Wealth, check_fraction, check_sizes
 
 SCALE = 16384
 """Units in a loss of 1; a power of two, so that recording and squaring are exact."""
@@ -57,46 +57,26 @@ def cut(units: npt.ArrayLike, batch: int = BOUNDED_1.batch) -> tuple[Floats, Int
     return np.sort(filled.reshape(*items.shape[:-1], -1, batch)) * UNIT * (counts > 0), counts
 
 
-def log_wealth_path(units: npt.ArrayLike, margin: float, bet: FlipBet = BOUNDED_1) -> Floats:
-    """Log wealth (..., k) after each batch of the runs `units` (..., n), k = ceil(n / bet.batch). Errors: `advance`."""
-    losses, counts = cut(units, bet.batch)
-    return flip.log_wealth_path(counts, margin, bet, losses=losses)
-
-
-def log_harm_path(units: npt.ArrayLike, margin: float, batch: int = BOUNDED_1.batch) -> Floats:
-    """Log wealth (..., k) against `E d <= margin` after each batch of `units` (..., n). As `advance_harm`."""
-    losses, counts = cut(units, batch)
-    return log_mean_exp(np.cumsum(_harm_gains(losses, counts, margin), axis=-2))
-
-
-def advance(state: Wealth, units: npt.ArrayLike, margin: float, bet: FlipBet = BOUNDED_1) -> Wealth:
-    """The process after the items `units` (n,) more: whole batches, but for the last of all.
+def gains(units: npt.ArrayLike, margin: float, bet: FlipBet = BOUNDED_1, state: Wealth | None = None) -> Gains:
+    """What the items `units` (..., n) gain after `state`, in k = ceil(n / bet.batch) batches; sums as in `flip.gains`.
 
     Raises ValueError naming the value for a margin outside (0, 1), units beyond 16384 or fractional, or a run that
     already ended with a short batch.
     """
-    losses, counts = _cut_run(units, bet.batch)
-    return flip.advance(state, counts, margin, bet, losses=losses)
+    losses, counts = cut(units, bet.batch)
+    return flip.gains(counts, margin, bet, state, losses=losses)
 
 
-def advance_harm(state: Wealth, units: npt.ArrayLike, margin: float, batch: int = BOUNDED_1.batch) -> Wealth:
-    """The mirror process, H0': E d <= margin, after `units` (n,) more: an equal mixture of the 24 bets of `harm`.
+def harm_gains(units: npt.ArrayLike, margin: float, batch: int = BOUNDED_1.batch, state: Wealth | None = None) -> Gains:
+    """The mirror process, H0': E d <= margin: what `units` (..., n) gain of the 24 bets of `harm`.
 
     Because d was rounded up, the bets are placed against margin + 1/16384: rounding never blames a candidate either.
-    Raises ValueError as `advance`.
+    Raises ValueError as `gains`.
     """
-    losses, counts = _cut_run(units, batch)
-    return state.gained(_harm_gains(losses, counts, margin), check_sizes(counts, batch, state.items))
-
-
-def _cut_run(units: npt.ArrayLike, batch: int) -> tuple[Floats, Ints]:
-    if np.ndim(units) != 1:
-        raise ValueError(f"one run has units of shape (n,), got {np.shape(units)}")
-    return cut(units, batch)
-
-
-def _harm_gains(losses: Floats, counts: Ints, margin: float) -> Floats:
-    return mixture_gains(-losses, counts, -(check_fraction("margin", margin) + UNIT))
+    losses, counts = cut(units, batch)
+    before = state.items if state else 0
+    logs = mixture_gains(-losses, counts, -(check_fraction("margin", margin) + UNIT))
+    return Gains(logs, check_sizes(counts, batch, before), before=before)
 
 
 def interval(units: npt.ArrayLike, alpha: float, batch: int = BOUNDED_1.batch) -> tuple[float, float]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .wealth import Bet, Floats, Ints, Wealth, check_counts, check_fraction, check_run, check_sizes, earlier, log_gains
+from .wealth import Bet, Floats, Gains, Ints, Wealth, check_counts, check_fraction, check_sizes, earlier, log_gains
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,41 +63,24 @@ def predicted_bets(
     return np.minimum(growth_optimal_bet(rate, margin), bet.cap / (1 - np.asarray(margin)))
 
 
-def log_wealth_path(
-    batches: npt.ArrayLike, margin: npt.ArrayLike, bet: FlipBet = FLIP_1, *, losses: Floats = LOSSES
-) -> Floats:
-    """Log wealth (..., k) after each batch of `batches` (..., k, J), from the first batch on.
+def gains(
+    batches: npt.ArrayLike,
+    margin: npt.ArrayLike,
+    bet: FlipBet = FLIP_1,
+    state: Wealth | None = None,
+    *,
+    losses: Floats = LOSSES,
+) -> Gains:
+    """What `batches` (..., k, J) gain after `state`; their one sum is that of d^2, for right/wrong the number of flips.
 
     `losses` (J,) or (..., k, J) are d of what is counted. `margin` may be an array that broadcasts against (..., k):
-    one path per margin. Raises ValueError as `advance`.
+    one run per margin. Raises ValueError naming the value for a margin outside (0, 1), negative or fractional counts, a
+    batch (but the last) that does not hold `bet.batch` items, or a run that already ended with a short batch.
     """
-    counts = check_counts(batches, losses.shape[-1])
-    return np.cumsum(_gains(counts, _squares(counts, losses), margin, bet, losses), axis=-1)
-
-
-def advance(
-    state: Wealth, batches: npt.ArrayLike, margin: float, bet: FlipBet = FLIP_1, *, losses: Floats = LOSSES
-) -> Wealth:
-    """The process after `batches` (k, J) more; its one sum is that of d^2, for right/wrong the number of flips.
-
-    Raises ValueError naming the value for a margin outside (0, 1), negative or fractional counts, a batch (but the
-    last) that does not hold `bet.batch` items, or a run that already ended with a short batch.
-    """
-    counts = check_run(batches, losses.shape[-1])
-    squares = _squares(counts, losses)
-    return state.gained(_gains(counts, squares, margin, bet, losses, state), counts.sum(-1), squares)
-
-
-def _squares(counts: Ints, losses: Floats) -> Floats:
-    squares: Floats = np.vecdot(counts, losses * losses)
-    return squares
-
-
-def _gains(
-    counts: Ints, squares: Floats, margin: npt.ArrayLike, bet: FlipBet, losses: Floats, state: Wealth | None = None
-) -> Floats:
-    margins = np.asarray(margin, np.float64)
+    counts, margins = check_counts(batches, losses.shape[-1]), np.asarray(margin, np.float64)
     for extreme in (margins.min(), margins.max()):
         check_fraction("margin", float(extreme))
-    sizes = check_sizes(counts, bet.batch, state.items if state else 0)
-    return log_gains(losses, counts, margins, predicted_bets(sizes, squares, margins, bet, state))
+    before = state.items if state else 0
+    sizes, squares = check_sizes(counts, bet.batch, before), np.vecdot(counts, losses * losses)
+    bets = predicted_bets(sizes, squares, margins, bet, state)
+    return Gains(log_gains(losses, counts, margins, bets)[..., None], sizes, (squares,), before=before)

@@ -322,6 +322,6 @@ def _advance(state: GapState, counts: Ints, parts: list[_Part]) -> GapState:
         paths.append(logs[-1].min(-1))
     items = state.items + np.cumsum(counts.sum((-1, -2)))
     tests = _by_sign(paths, state.harm)
-    first, second = (sign.after(tests[:, i], items) for i, sign in enumerate(state.signs))
+    first, second = (sign.looked(tests[:, i], items) for i, sign in enumerate(state.signs))
     totals = tuple((before + counts.sum(0)).ravel().tolist())
     return replace(state, signs=(first, second), totals=totals, logs=tuple(np.concatenate(logs, -1)[-1].tolist()))

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .flip import LOSSES
-from .wealth import Floats, Ints, Wealth, check_counts, check_fraction, check_run, log_gains, log_mean_exp
+from .wealth import Floats, Gains, Ints, check_counts, check_fraction, log_gains, log_mean_exp
 
 SHARES = np.geomspace(0.02, 0.999, 24)  # of the largest bet that cannot go bankrupt
 
@@ -35,16 +35,10 @@ def log_harm(n10: npt.ArrayLike, n01: npt.ArrayLike, n0: npt.ArrayLike, margin: 
     return log_mean_exp(mixture_gains(-LOSSES[:3], totals, -margin))
 
 
-def log_harm_path(batches: npt.ArrayLike, margin: float) -> Floats:
-    """Log wealth (..., k) after each batch of `batches` (..., k, 4) = [n10, n01, n11, n00]; errors as `advance`."""
-    totals = np.cumsum(check_counts(batches, 4), axis=-2)
-    return log_harm(totals[..., 0], totals[..., 1], totals[..., 2:].sum(-1), check_fraction("margin", margin))
-
-
-def advance(state: Wealth, batches: npt.ArrayLike, margin: float) -> Wealth:
-    """The process after a look behind each of `batches` (k, 4) = [n10, n01, n11, n00], of any size.
+def gains(batches: npt.ArrayLike, margin: float) -> Gains:
+    """What `batches` (..., k, 4) = [n10, n01, n11, n00], of any size, gain, a look behind each.
 
     Raises ValueError naming the value for a margin outside (0, 1), negative or fractional counts.
     """
-    counts = check_run(batches, 4)
-    return state.gained(mixture_gains(-LOSSES, counts, -check_fraction("margin", margin)), counts.sum(-1))
+    counts = check_counts(batches, 4)
+    return Gains(mixture_gains(-LOSSES, counts, -check_fraction("margin", margin)), counts.sum(-1))

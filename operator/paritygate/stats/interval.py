@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from .flip import LOSSES, FlipBet, log_wealth_path
+from .flip import LOSSES, FlipBet, gains
 from .harm import mixture_gains
 from .wealth import Floats, Ints, check_counts, check_fraction, log_mean_exp, pass_threshold
 
@@ -45,7 +45,7 @@ def proven_margin(batches: npt.ArrayLike, bet: FlipBet, alpha: float, *, losses:
 
     Recomputed from the batches (k, J) of `flip`. None if nothing is proved. The chance that it ever claims less than
     the true loss is at most alpha: it would need the test at the grid's last margin below the loss to latch. A passed
-    gate prints the smaller of this and its margin. Raises ValueError as `flip.advance`.
+    gate prints the smaller of this and its margin. Raises ValueError as `flip.gains`.
     """
     threshold, counts, proven = pass_threshold(alpha), check_counts(batches, losses.shape[-1]), None
     values = np.broadcast_to(losses, counts.shape)
@@ -53,7 +53,7 @@ def proven_margin(batches: npt.ArrayLike, bet: FlipBet, alpha: float, *, losses:
         latched, seen = np.zeros(margins.size, np.bool_), 32
         while not latched.all() and seen < 2 * len(counts):  # wide margins latch early: follow the others on
             still = margins[~latched, None]
-            path = log_wealth_path(counts[:seen], still, bet, losses=values[:seen])
+            path = gains(counts[:seen], still, bet, losses=values[:seen]).path()
             latched[~latched] = (path >= threshold).any(-1)
             seen *= 2
         count = latched.size if latched.all() else int(latched.argmin())

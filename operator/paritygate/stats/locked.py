@@ -21,18 +21,7 @@ import numpy.typing as npt
 
 from .flip import LOSSES, FlipBet, predicted_bets
 from .harm import mixture_gains
-from .wealth import (
-    Floats,
-    Ints,
-    Wealth,
-    check_counts,
-    check_fraction,
-    check_run,
-    check_sizes,
-    earlier,
-    log_gains,
-    log_mean_exp,
-)
+from .wealth import Floats, Gains, Ints, Wealth, check_counts, check_fraction, check_sizes, earlier, log_gains
 
 LOCKED_1 = FlipBet(cap=0.95)
 """The bet of a policy that says nothing else. The lower cap: m_t rises as items come, and the bet with it."""
@@ -51,74 +40,49 @@ def allowed_loss(population: int, margin: float) -> int:
     return ceil(population * Fraction(repr(float(check_fraction("margin", margin)))))
 
 
-def log_wealth_path(batches: npt.ArrayLike, population: int, margin: float, bet: FlipBet = LOCKED_1) -> Floats:
-    """Log wealth (..., k) after each of `batches` (..., k, 4), from the first on. Raises ValueError as `advance`."""
-    counts = check_counts(batches, 4)
-    needed, certain = _needed(counts, population, allowed_loss(population, margin), bet.batch)
-    return np.where(certain, np.inf, np.cumsum(_gains(counts, needed, bet), axis=-1))
-
-
-def log_harm_path(batches: npt.ArrayLike, population: int, margin: float, batch: int = LOCKED_1.batch) -> Floats:
-    """Log wealth (..., k) of the mirror after each of `batches` (..., k, 4). Raises ValueError as `advance`."""
-    counts = check_counts(batches, 4)[..., _EXCHANGED]
-    needed, certain = _needed(counts, population, 1 - allowed_loss(population, margin), batch)
-    return np.where(certain, np.inf, log_mean_exp(np.cumsum(_mixture_gains(counts, needed), axis=-2)))
-
-
-def advance(state: Wealth, batches: npt.ArrayLike, population: int, margin: float, bet: FlipBet = LOCKED_1) -> Wealth:
-    """The process after `batches` (k, 4) more; its sums are the net losses, n10 - n01, and the flips, n10 + n01.
+def gains(
+    batches: npt.ArrayLike, population: int, margin: float, bet: FlipBet = LOCKED_1, state: Wealth | None = None
+) -> Gains:
+    """What `batches` (..., k, 4) gain after `state`; sums: the net losses, n10 - n01, and the flips, n10 + n01.
 
     Raises ValueError naming the value for a population below 1 or smaller than the items counted, a margin outside
     (0, 1), negative or fractional counts, a batch (but the last) that does not hold `bet.batch` items, or a run that
     already ended with a short batch.
     """
-    counts = check_run(batches, 4)
-    needed, certain = _needed(counts, population, allowed_loss(population, margin), bet.batch, state)
-    gains = _gains(counts, needed, bet, state)
-    return state.gained(gains, counts.sum(-1), _net_losses(counts), _flips(counts), certain=certain)
+    counts = check_counts(batches, 4)
+    sizes, losses, needed, certain = _needed(counts, population, allowed_loss(population, margin), bet.batch, state)
+    flips, open_ = counts[..., 0] + counts[..., 1], (needed > 0) & (needed < 1)
+    # At or below 0 no bet pays; at 1 and above the counts decide.
+    bets = np.where(open_, predicted_bets(sizes, flips, np.where(open_, needed, 0.5), bet, state), 0.0)
+    logs = log_gains(LOSSES, counts, needed, bets)[..., None]
+    return Gains(logs, sizes, (losses, flips), certain, state.items if state else 0)
 
 
-def advance_harm(
-    state: Wealth, batches: npt.ArrayLike, population: int, margin: float, batch: int = LOCKED_1.batch
-) -> Wealth:
-    """The mirror process, H0': the full set would pass, after `batches` (k, 4) more; its one sum is n01 - n10.
+def harm_gains(
+    batches: npt.ArrayLike, population: int, margin: float, batch: int = LOCKED_1.batch, state: Wealth | None = None
+) -> Gains:
+    """The mirror process, H0': the full set would pass; the one sum of `batches` (..., k, 4) is n01 - n10.
 
-    Raises ValueError as `advance`.
+    Raises ValueError as `gains`.
     """
-    counts = check_run(batches, 4)[..., _EXCHANGED]
-    needed, certain = _needed(counts, population, 1 - allowed_loss(population, margin), batch, state)
-    return state.gained(_mixture_gains(counts, needed), counts.sum(-1), _net_losses(counts), certain=certain)
-
-
-def _net_losses(counts: Ints) -> Ints:
-    losses: Ints = counts[..., 0] - counts[..., 1]
-    return losses
-
-
-def _flips(counts: Ints) -> Ints:
-    flips: Ints = counts[..., 0] + counts[..., 1]
-    return flips
+    counts = check_counts(batches, 4)[..., _EXCHANGED]
+    allowed = 1 - allowed_loss(population, margin)
+    sizes, losses, needed, certain = _needed(counts, population, allowed, batch, state)
+    open_ = np.abs(needed) < 1  # at -1 nothing can be too bad; at 1 and above the counts decide
+    logs = np.where(open_[..., None], mixture_gains(LOSSES, counts, np.where(open_, needed, 0.0)), 0.0)
+    return Gains(logs, sizes, (losses,), certain, state.items if state else 0)
 
 
 def _needed(
-    counts: Ints, population: int, allowed: int, batch: int, state: Wealth | None = None
-) -> tuple[Floats, npt.NDArray[np.bool_]]:
-    """m_t (..., k) before each batch, and whether after it even the loss of all the rest is less than `allowed`."""
+    counts: Ints, population: int, allowed: int, batch: int, state: Wealth | None
+) -> tuple[Ints, Ints, Floats, npt.NDArray[np.bool_]]:
+    """Of each batch (..., k): its size, its net losses, m_t before it, and whether after it even the loss of all the
+    rest is less than `allowed`.
+    """
     items, loss = (state.items, state.sums[0]) if state and state.sums else (0, 0)
-    sizes, losses = check_sizes(counts, batch, items), _net_losses(counts)
+    sizes, losses = check_sizes(counts, batch, items), counts[..., 0] - counts[..., 1]
     seen, lost = earlier(sizes, items), earlier(losses, loss)
     unseen = population - seen
     if (most := seen + sizes).size and most.max() > population:
         raise ValueError(f"the locked set holds {population} items, got {most.max()}")
-    return (allowed - lost) / unseen, lost + losses + (unseen - sizes) < allowed
-
-
-def _gains(counts: Ints, needed: Floats, bet: FlipBet, state: Wealth | None = None) -> Floats:
-    open_ = (needed > 0) & (needed < 1)  # at or below 0 no bet pays; at 1 and above the counts decide
-    bets = predicted_bets(counts.sum(-1), _flips(counts), np.where(open_, needed, 0.5), bet, state)
-    return log_gains(LOSSES, counts, needed, np.where(open_, bets, 0.0))
-
-
-def _mixture_gains(counts: Ints, needed: Floats) -> Floats:
-    open_ = np.abs(needed) < 1  # at -1 nothing can be too bad; at 1 and above the counts decide
-    return np.where(open_[..., None], mixture_gains(LOSSES, counts, np.where(open_, needed, 0.0)), 0.0)
+    return sizes, losses, (allowed - lost) / unseen, lost + losses + (unseen - sizes) < allowed

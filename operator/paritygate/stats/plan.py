@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from . import gap, locked, rate, ratio
-from .flip import FLIP_1, FlipBet, log_wealth_path
+from . import flip, gap, locked, rate, ratio
+from .flip import FLIP_1, FlipBet
 from .wealth import Floats, Ints, check_fraction, pass_threshold
 
 ALLOWANCE = 1.15  # the real bet against the best fixed bet, when f >= 3 m (simulated: 1.02 to 1.16 with v0 = f)
@@ -75,7 +75,7 @@ def fewest_items(alpha: float, margin: float, bet: FlipBet = FLIP_1) -> int:
     batches = -(-items_without_a_flip(alpha, margin) // bet.batch)
     while True:
         clean = np.tile(np.array([0, 0, bet.batch, 0]), (batches, 1))
-        reached = log_wealth_path(clean, margin, bet) >= pass_threshold(alpha)
+        reached = flip.gains(clean, margin, bet).path() >= pass_threshold(alpha)
         if reached.any():
             return int(reached.argmax() + 1) * bet.batch
         batches *= 2
@@ -101,7 +101,13 @@ def simulate(
         raise ValueError(f"a loss of {loss} needs a flip rate between {abs(loss)} and 1, got {flip_rate}")
     kinds = np.array([(flip_rate + loss) / 2, (flip_rate - loss) / 2, 1 - flip_rate, 0])
     return _ends(
-        lambda counts, _: log_wealth_path(counts, margin, bet), alpha, kinds, bet.batch, items // bet.batch, paths, seed
+        lambda counts, _: flip.gains(counts, margin, bet).path(),
+        alpha,
+        kinds,
+        bet.batch,
+        items // bet.batch,
+        paths,
+        seed,
     )
 
 
@@ -171,7 +177,7 @@ def planned_rate(have: int, alpha: float, limit: float, flip_rate: float) -> Pla
     expected = min(check_fraction("limit", limit), 1.5 * flip_rate) / 3
 
     def rule(counts: Ints, batch: int) -> Floats:
-        return rate.log_wealth_path(counts, limit, replace(rate.RATE_1, batch=batch))
+        return rate.gains(counts, limit, replace(rate.RATE_1, batch=batch)).path()
 
     return _planned(have, rule, alpha, np.array([expected, 1 - expected]), _brownian_items(alpha, limit, limit / 4))
 
@@ -190,7 +196,7 @@ def planned_bounded(have: int, alpha: float, margin: float, v0: float, v: float 
     losses, kinds = np.array([large, -large, small, -small]), np.array([often, often, 1 - often, 1 - often]) / 2
 
     def rule(counts: Ints, batch: int) -> Floats:
-        return log_wealth_path(counts, margin, FlipBet(v0=v0, batch=batch), losses=losses)
+        return flip.gains(counts, margin, FlipBet(v0=v0, batch=batch), losses=losses).path()
 
     return _planned(have, rule, alpha, kinds, _brownian_items(alpha, margin, v))
 
@@ -209,7 +215,7 @@ def planned_locked(population: int, alpha: float, margin: float, flip_rate: floa
         batch, batches = _batches(size)
         counts = draw.multinomial(batch, kinds, (PATHS // 4, batches))
         counts[:, -1] = draw.multinomial(size - batch * (batches - 1), kinds, len(counts))
-        wealth = locked.log_wealth_path(counts, size, margin, replace(bet, batch=batch))
+        wealth = locked.gains(counts, size, margin, replace(bet, batch=batch)).path()
         certain = np.where(wealth[:, -1] == np.inf, size, np.inf)
         return np.minimum(_first(wealth >= pass_threshold(alpha), batch), certain)
 

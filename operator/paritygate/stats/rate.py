@@ -9,7 +9,7 @@ concave, so shares gain no less than whole hits of the same mean.
 import numpy as np
 import numpy.typing as npt
 
-from .wealth import Bet, Floats, Ints, Wealth, check_counts, check_fraction, check_run, check_sizes, earlier, log_gains
+from .wealth import Bet, Floats, Gains, Wealth, check_counts, check_fraction, check_sizes, earlier, log_gains
 
 HITS = np.array([1.0, 0.0])
 """x of the two kinds of item that a batch counts."""
@@ -18,21 +18,24 @@ RATE_1 = Bet()
 """The bet of a policy that says nothing else: half the limit is believed beforehand."""
 
 
-def log_wealth_path(batches: npt.ArrayLike, limit: float, bet: Bet = RATE_1, *, values: Floats = HITS) -> Floats:
-    """Log wealth (..., k) after each batch of `batches` (..., k, J), from the first on. Errors as `advance`."""
-    counts = check_counts(batches, values.shape[-1])
-    return np.cumsum(_gains(counts, np.vecdot(counts, values), limit, bet, values), axis=-1)
-
-
-def advance(state: Wealth, batches: npt.ArrayLike, limit: float, bet: Bet = RATE_1, *, values: Floats = HITS) -> Wealth:
-    """The process after `batches` (k, J) more; its one sum is that of the hits. `values` (J,) or (k, J) are the x.
+def gains(
+    batches: npt.ArrayLike, limit: float, bet: Bet = RATE_1, state: Wealth | None = None, *, values: Floats = HITS
+) -> Gains:
+    """What `batches` (..., k, J) gain after `state`; their one sum is that of the hits. `values` (J,) or (..., k, J)
+    are the x.
 
     Raises ValueError naming the value for a limit outside (0, 1), negative or fractional counts, an x outside [0, 1], a
     batch (but the last) that does not hold `bet.batch` items, or a run that already ended with a short batch.
     """
-    counts = check_run(batches, values.shape[-1])
-    hits = np.vecdot(counts, values)
-    return state.gained(_gains(counts, hits, limit, bet, values, state.items, *state.sums), counts.sum(-1), hits)
+    counts = check_counts(batches, values.shape[-1])
+    check_fraction("limit", limit)
+    if (wrong := ~((values >= 0) & (values <= 1))).any():
+        raise ValueError(f"a share must lie between 0 and 1, got {values[wrong][0]}")
+    items, seen = (state.items, state.sums[0]) if state and state.sums else (0, 0.0)
+    sizes, hits = check_sizes(counts, bet.batch, items), np.vecdot(counts, values)
+    rate = np.minimum(limit, (earlier(hits, seen) + bet.c * limit / 2) / (earlier(sizes, items) + bet.c))
+    stake = (limit - rate) / (limit * (1 - limit))  # below 1/(1 - limit), because the believed rate is never 0
+    return Gains(log_gains(values, counts, limit, stake)[..., None], sizes, (hits,), before=items)
 
 
 def share_without_a_hit(items: int, alpha: float) -> float:
@@ -46,15 +49,3 @@ def share_without_a_hit(items: int, alpha: float) -> float:
     if items < 0:
         raise ValueError(f"items can't be {items}")
     return float(-np.expm1(np.log(alpha) / items)) if items else 1.0
-
-
-def _gains(
-    counts: Ints, hits: Floats, limit: float, bet: Bet, values: Floats, items: int = 0, hits_before: float = 0.0
-) -> Floats:
-    check_fraction("limit", limit)
-    if (wrong := ~((values >= 0) & (values <= 1))).any():
-        raise ValueError(f"a share must lie between 0 and 1, got {values[wrong][0]}")
-    sizes = check_sizes(counts, bet.batch, items)
-    rate = np.minimum(limit, (earlier(hits, hits_before) + bet.c * limit / 2) / (earlier(sizes, items) + bet.c))
-    stake = (limit - rate) / (limit * (1 - limit))  # below 1/(1 - limit), because the believed rate is never 0
-    return log_gains(values, counts, limit, stake)

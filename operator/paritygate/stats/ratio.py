@@ -161,7 +161,7 @@ def advance(
         work_out(np.array([len(totals) - 1]))
         while (looks := doubtful(max(state.sup_log_e, exact.max()))).size:
             work_out(looks[np.argsort(-most[looks])[:_LOOKS_WORKED_OUT]])
-        moved = state.after(exact[exact > -np.inf], items[exact > -np.inf])
+        moved = state.looked(exact[exact > -np.inf], items[exact > -np.inf])
     return replace(moved, totals=tuple(totals[-1].tolist()))
 
 

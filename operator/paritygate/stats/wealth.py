@@ -63,7 +63,27 @@ class Wealth:
         """Whether the claim is proved."""
         return self.latched_at is not None
 
-    def after(self, log_e: Floats, items: Ints) -> Self:
+    def after(self, gains: "Gains") -> Self:
+        """The same process after the batches of one run more; cutting a run into several calls changes no bit of it.
+
+        Raises ValueError for gains of several runs, or such as were worked out after another state.
+        """
+        if gains.logs.ndim != 2:
+            raise ValueError(
+                f"one run has batches in one row, these are several: log gains of shape {gains.logs.shape}"
+            )
+        if not gains.items.size:
+            return self
+        if gains.before not in (None, self.items):
+            raise ValueError(f"these gains come after {gains.before} items, the process has counted {self.items}")
+        begun = self.logs or (0.0,) * gains.logs.shape[-1]
+        logs = np.cumsum(np.concatenate(([begun], gains.logs)), axis=0)[1:]
+        moved = self.looked(np.where(gains.certain, np.inf, log_mean_exp(logs)), self.items + np.cumsum(gains.items))
+        added = (more.sum().item() for more in gains.sums)
+        sums = (was + more for was, more in zip(self.sums or (0,) * len(gains.sums), added, strict=True))
+        return replace(moved, logs=tuple(logs[-1].tolist()), sums=tuple(sums))
+
+    def looked(self, log_e: Floats, items: Ints) -> Self:
         """The same process after looks at `items` (k,) total items with log wealth `log_e` (k,).
 
         Raises ValueError on NaN wealth: it would never latch and never say why.
@@ -78,19 +98,25 @@ class Wealth:
         sup = max(self.sup_log_e, float(log_e.max()))
         return replace(self, items=int(items[-1]), log_e=float(log_e[-1]), sup_log_e=sup, latched_at=latched_at)
 
-    def gained(self, gains: Floats, sizes: Ints, *added: Ints | Floats, certain: npt.ArrayLike = False) -> Self:
-        """The same process after batches of `sizes` (k,) items that gained (k,) log wealth, or (k, bets) for a mixture.
 
-        Each of `added` (k,) goes to its sum. Wealth is infinite where the null is `certain` (k,) to be false. Cutting a
-        run into several calls changes no bit of the result.
-        """
-        if not sizes.size:
-            return self
-        each = gains.reshape(len(gains), -1)
-        logs = np.cumsum(np.concatenate(([self.logs or (0.0,) * each.shape[1]], each)), axis=0)[1:]
-        moved = self.after(np.where(certain, np.inf, log_mean_exp(logs)), self.items + np.cumsum(sizes))
-        sums = (before + more.sum().item() for before, more in zip(self.sums or (0,) * len(added), added, strict=True))
-        return replace(moved, logs=tuple(logs[-1].tolist()), sums=tuple(sums))
+@dataclass(frozen=True, slots=True)
+class Gains:
+    """What each of k batches adds to a process, as `gains` of its module says: for `Wealth.after`, or for a `path`.
+
+    `logs` (..., k, bets) are the log gains of the bets it mixes, `items` (..., k) how many a batch holds, `sums`
+    (..., k) each what later stakes depend on. Wealth is infinite where the null is `certain` (..., k) to be false.
+    `before` are the items that a resumed run had counted; None where stakes depend on nothing.
+    """
+
+    logs: Floats
+    items: Ints
+    sums: tuple[Ints | Floats, ...] = ()
+    certain: npt.ArrayLike = False
+    before: int | None = None
+
+    def path(self) -> Floats:
+        """Log wealth (..., k) after each batch of one run or of many, from the first on."""
+        return np.where(self.certain, np.inf, log_mean_exp(np.cumsum(self.logs, axis=-2)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,14 +185,6 @@ def check_counts(batches: npt.ArrayLike, columns: int) -> Ints:
     if counts.size and (low := counts.min()) < 0:
         raise ValueError(f"batches hold a negative count: {low}")
     return counts.astype(np.int64, copy=False)
-
-
-def check_run(batches: npt.ArrayLike, columns: int) -> Ints:
-    """`check_counts` of ONE run: `batches` as int64 (k, columns)."""
-    counts = check_counts(batches, columns)
-    if counts.ndim != 2:
-        raise ValueError(f"one run has batches of shape (k, {columns}), got {counts.shape}")
-    return counts
 
 
 def check_sizes(counts: Ints, batch: int, items_before: int = 0) -> Ints:

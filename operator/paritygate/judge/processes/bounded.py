@@ -71,8 +71,8 @@ class BoundedProcess(TwoSided[Wealth, Wealth]):
 
     def _count(self, units: Ints) -> None:
         self._log.append(units)
-        self._pass = bounded.advance(self._pass, units, self._terms.margin, self._bet)
-        self._harm = bounded.advance_harm(self._harm, units, self._bar, self.batch)
+        self._pass = self._pass.after(bounded.gains(units, self._terms.margin, self._bet, self._pass))
+        self._harm = self._harm.after(bounded.harm_gains(units, self._bar, self.batch, self._harm))
 
     @property
     def _units(self) -> Ints:

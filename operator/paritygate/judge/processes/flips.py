@@ -81,11 +81,11 @@ class FlipProcess(TwoSided[Wealth, Wealth]):
         self._log.append(batches)
         margin, population = self._terms.margin, self._terms.population
         if self._terms.locked:
-            self._pass = locked.advance(self._pass, batches, population, margin, self._bet)
-            self._harm = locked.advance_harm(self._harm, batches, population, margin, self._bet.batch)
+            self._pass = self._pass.after(locked.gains(batches, population, margin, self._bet, self._pass))
+            self._harm = self._harm.after(locked.harm_gains(batches, population, margin, self.batch, self._harm))
         else:
-            self._pass = flip.advance(self._pass, batches, margin, self._bet)
-            self._harm = harm.advance(self._harm, batches, margin)
+            self._pass = self._pass.after(flip.gains(batches, margin, self._bet, self._pass))
+            self._harm = self._harm.after(harm.gains(batches, margin))
 
     @property
     def _batches(self) -> Ints:
@@ -105,7 +105,7 @@ class FlipProcess(TwoSided[Wealth, Wealth]):
             return margin == self._terms.margin and self.pass_at is not None
         if not 0 < margin < 1:
             return False
-        wealth = flip.log_wealth_path(self._batches, margin, self._bet)
+        wealth = flip.gains(self._batches, margin, self._bet).path()
         return bool((wealth >= pass_threshold(self._terms.alpha) - SLACK).any())
 
 

@@ -62,8 +62,8 @@ class MeanRateProcess(TwoSided[Wealth, Wealth]):
     def _count(self, units: Ints) -> None:
         self._log.append(units)
         shares, counts = bounded.cut(units, self.batch)
-        self._pass = rate.advance(self._pass, counts, self._terms.margin, values=shares)
-        self._harm = bounded.advance_harm(self._harm, units, self._terms.margin, self.batch)
+        self._pass = self._pass.after(rate.gains(counts, self._terms.margin, state=self._pass, values=shares))
+        self._harm = self._harm.after(bounded.harm_gains(units, self._terms.margin, self.batch, self._harm))
 
     @property
     def _units(self) -> Ints:

@@ -74,8 +74,8 @@ class RateProcess(TwoSided[Wealth, Wealth]):
     def _count(self, batches: Ints) -> None:
         self._log.append(batches)
         hits = np.stack([batches[:, 0], batches[:, 1:].sum(1)], axis=1)
-        self._pass = rate.advance(self._pass, hits, self._terms.margin)
-        self._harm = harm.advance(self._harm, _as_losses(batches), self._terms.margin)
+        self._pass = self._pass.after(rate.gains(hits, self._terms.margin, state=self._pass))
+        self._harm = self._harm.after(harm.gains(_as_losses(batches), self._terms.margin))
 
     @property
     def _batches(self) -> Ints:
