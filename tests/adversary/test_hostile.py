@@ -6,9 +6,11 @@ import zlib
 
 import numpy as np
 import pytest
-from paritygate.api import Decision, Outcome, RepeatRecord
+from paritygate.api import Decision, Flip, Outcome, RepeatRecord
+from paritygate.cli.show import show_verdict
 from paritygate.judge import ResultRefused, recompute
 from paritygate.judge.batchlog import decode_flips, decode_units, encode_units
+from paritygate.judge.exploratory import named
 
 from .case import World, a_plan, retold
 
@@ -68,3 +70,35 @@ def test_what_answered_in_two_ways_is_not_deterministic(baseline: int, candidate
     said = RepeatRecord(items=256, baseline=baseline, candidate=candidate)
     with pytest.raises(ResultRefused, match="Deterministic is said to hold"):
         recompute(plan, result.model_copy(update={"repeat": said}))
+
+
+@pytest.mark.parametrize("count", ["judged", "items_in_order", "exploratory_family", "repeated_items"])
+def test_a_count_is_never_negative(count: str) -> None:
+    plan = a_plan()
+    result = World(np.zeros(3000, np.int64)).judged(plan)
+    with pytest.raises(ResultRefused, match="never negative"):
+        recompute(plan, result.model_copy(update={count: -1}))
+
+
+def test_no_more_items_are_judged_than_there_are() -> None:
+    plan = a_plan()
+    result = World(np.zeros(3000, np.int64)).judged(plan)
+    with pytest.raises(ResultRefused, match="1 times 3,000 could be"):
+        recompute(plan, result.model_copy(update={"judged": 3001}))
+
+
+def test_a_slice_writes_no_line_of_its_own_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Who makes a record must not be able to paint another verdict on the screen of who rechecks it."""
+    plan, world = a_plan(), World(np.zeros(3000, np.int64))
+    world.candidate[:20] = 1
+    result = world.judged(plan)
+    painted = "\x1b[2J\nPASSED\u202e"
+    found = named(plan, [("site", painted)], [(20, 20, 0)], 100)
+    flip = Flip(id=painted, label=painted, baseline="a", candidate="b", confidence=0.5)
+    update = {"exploratory": found, "exploratory_family": 100, "items_in_order": 3000, "worst": (flip,)}
+    forged = result.model_copy(update=update)
+    show_verdict(plan, forged, recompute(plan, forged))
+    shown = capsys.readouterr().out
+    assert "site ?[2J PASSED?: 100.00 pt lost" in shown
+    assert "\nPASSED?" not in shown
+    assert not {"\x1b", "\u202e"} & set(shown)

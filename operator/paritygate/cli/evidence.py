@@ -16,7 +16,7 @@ from paritygate.api import EXIT_CODES, EvaluationPlan, EvaluationResult, Outcome
 from paritygate.evidence import canonical_json, digest_of
 from paritygate.judge import ResultRefused, Verdict, plan_digest, recompute, strict_json
 
-from .show import show_verdict
+from .show import plain, show_verdict
 from .usage import UsageError
 
 SCHEMA = "paritygate.io/evidence/v1"
@@ -78,8 +78,10 @@ def verify(options: argparse.Namespace) -> int:
         _holds(plan, result, verdict, stated, digests)
     except OSError as error:
         raise UsageError(f"{options.evidence} can't be read: {error.strerror}") from error
-    except (ResultRefused, ValidationError) as error:
-        return _broken(str(error))
+    except ResultRefused as error:
+        return _broken(plain(str(error)))
+    except ValidationError as error:
+        return _broken("\n".join(map(plain, str(error).splitlines())))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         said = f"not an evidence file ({error}); give what `paritygate check --evidence FILE` wrote"
         raise UsageError(f"{options.evidence}: {said}") from error

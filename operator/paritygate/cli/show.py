@@ -69,13 +69,18 @@ def show_verdict(plan: EvaluationPlan, result: EvaluationResult, verdict: Verdic
     console = new_console()
     colour = _COLOURS[verdict.outcome]
     console.print(f"[bold {colour}]{verdict.outcome.upper()}[/]  {escape(verdict.reason)}", soft_wrap=True)
-    console.print(escape(verdict.message), soft_wrap=True)
+    console.print(escape(plain(verdict.message)), soft_wrap=True)
     claims = {claim.name: claim for claim in plan.claims}
     if result.gates:
         console.print()
         console.print(_gates(claims, sorted(result.gates, key=lambda record: _badness(claims[record.claim], record))))
     for line in [*_beside(plan, result), *_items(result)]:
-        console.print(escape(line), soft_wrap=True)
+        console.print(escape(plain(line)), soft_wrap=True)
+
+
+def plain(said: str) -> str:
+    """One line, of which nothing moves a cursor or turns the direction of writing: a record may be anybody's."""
+    return "".join(letter if letter.isprintable() else " " if letter.isspace() else "?" for letter in said)
 
 
 def _beside(plan: EvaluationPlan, result: EvaluationResult) -> list[str]:
@@ -155,7 +160,7 @@ def _gates(claims: dict[str, Claim], records: Sequence[GateRecord]) -> Table:
             span(claim, record),
             f"{record.n:,}",
         ]
-        table.add_row(*map(escape, cells), f"[{colour}]{escape(_decision(claim, record))}[/]")
+        table.add_row(*(escape(plain(cell)) for cell in cells), f"[{colour}]{escape(_decision(claim, record))}[/]")
     return table
 
 

@@ -48,7 +48,8 @@ def check_numbers(result: EvaluationResult) -> None:
         if not math.isfinite(value) or abs(value) > _LARGEST:
             raise ResultRefused(f"{where} is out of range")
     counts = {"items": result.items, "harmfulFlips": result.harmful_flips, "beneficialFlips": result.beneficial_flips}
-    counts |= {"neutralFlips": result.neutral_flips, "repeatedItems": result.repeated_items}
+    counts |= {"neutralFlips": result.neutral_flips, "repeatedItems": result.repeated_items, "judged": result.judged}
+    counts |= {"itemsInOrder": result.items_in_order, "exploratoryFamily": result.exploratory_family}
     for record in result.gates:
         counts |= {f"{record.name}: {k}": getattr(record, k) for k in ("n", "n10", "n01", "n11", "n00")}
     for where, count in counts.items():
@@ -134,6 +135,9 @@ def check_shared_items(plan: EvaluationPlan, result: EvaluationResult) -> None:
         raise ResultRefused(str(error)) from error
     if result.items > total:
         raise ResultRefused(f"{result.items:,} items judged, the packs hold {total:,}")
+    views = 1 + len({claim.perturbation for claim in plan.claims if claim.perturbation})
+    if result.judged > views * total:
+        raise ResultRefused(f"{result.judged:,} items judged, {views} times {total:,} could be")
     if result.harmful_flips + result.beneficial_flips + result.neutral_flips > result.items:
         raise ResultRefused(f"more flips than the {result.items:,} items judged")
     for claim in claims.values():
