@@ -15,6 +15,7 @@ from paritygate_evaluator.runner.layers import DEQUANTISED, QUANTISED, compare_l
 from paritygate_evaluator.runner.runtime import LayeredModel, ModelRefusedError, Options, RunFailedError
 from torch import nn
 
+from .processes import children
 from .torch_case import (
     IMAGES,
     ROWS,
@@ -128,7 +129,7 @@ def test_layers_take_no_more_memory_than_they_may(tmp_path: Path) -> None:
 
 
 def test_two_models_are_judged_in_processes_of_their_own(tmp_path: Path) -> None:
-    """Through the real runner: forked before torch is loaded, timed in turns, their layers told."""
+    """Through the real runner: forked before torch is loaded, timed in turns, renewed, their layers told."""
     for role, scale in (("baseline", 0.0), ("candidate", 0.001)):
         export(Quantised(scale).eval(), tmp_path / "models" / role, torch.zeros(3, 8))
     (tmp_path / "inputs" / "0").mkdir(parents=True)
@@ -147,6 +148,13 @@ def test_two_models_are_judged_in_processes_of_their_own(tmp_path: Path) -> None
         with torch.inference_mode():
             np.testing.assert_allclose(got, Quantised(0.0)(torch.from_numpy(ROWS)).numpy(), atol=1e-5)
         assert (runner.latency("candidate", np.array([False]), np.zeros((1, 2), np.int64)) > 0).all()
+        once = runner.outputs("candidate", np.arange(70), 16)
+        for _ in range(2):
+            assert (runner.latency("candidate", np.array([True]), np.zeros((1, 2), np.int64), fresh=True) > 0).all()
+            # torch starts no thread when it is opened, so that both are forked where it is open already.
+            (template,) = children(process.pid)
+            assert len(children(template)) == 2
+        np.testing.assert_array_equal(runner.outputs("candidate", np.arange(70), 16), once)
         differences = compare_layers(*runner.layers(np.arange(8)))
         assert differences[first_broken([difference.error for difference in differences]) or 0].name == "relu"
         runner.shutdown()

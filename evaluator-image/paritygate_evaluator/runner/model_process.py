@@ -1,12 +1,10 @@
 """One model in a process of its own: blocked while it is idle, and its memory is its own figure."""
 
 import contextlib
-import os
 import resource
 import socket
 import sys
 import time
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -62,9 +60,7 @@ class ModelProcess:
 
     def serve(self) -> None:
         """Until the supervisor closes the connection."""
-        # Before anybody waits for it. What is missing is told by `load`.
-        with contextlib.suppress(ModelRefusedError):
-            runtime(self._runtime)
+        open_library(self._runtime)  # before anybody waits for it
         while True:
             try:
                 frame = receive(self._sock)
@@ -196,6 +192,12 @@ class ModelProcess:
         return dict(travel[:MOST_LAYERS])
 
 
+def open_library(name: str) -> None:
+    """Import what this runtime needs. What is missing is told when a model is loaded."""
+    with contextlib.suppress(ModelRefusedError):
+        runtime(name)
+
+
 def _disturbed(feeds: Mapping[str, Source], perturbation: object) -> Mapping[str, Array]:
     """What a runtime takes rows of. A cast, because what is no array is one to `np.take` only."""
     if perturbation is None:
@@ -215,23 +217,6 @@ def shaped(items: Mapping[str, Rows], model: LoadedModel) -> dict[str, Rows]:
         for port in model.inputs
         if port.name in items
     }
-
-
-def run_forked(sock: socket.socket, items: Mapping[str, Rows], folder: Path, name: str, options: Options) -> None:
-    """The life of the forked process; never returns."""
-    status = 1
-    try:
-        ModelProcess(sock, items, folder, name, options).serve()
-        status = 0
-    except (WireError, OSError):
-        status = 0  # the supervisor has gone: nobody to tell
-    finally:
-        if status:
-            traceback.print_exc()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        # Not sys.exit: what the supervisor registered to run at its own end must not run here.
-        os._exit(status)
 
 
 def _warmed_up(call: Callable[[], object]) -> int:

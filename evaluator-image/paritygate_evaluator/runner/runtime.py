@@ -24,7 +24,8 @@ RUNTIMES = {
     "onnxruntime": "paritygate_evaluator.runner.onnx_session:OnnxRuntime",
     "torch": "paritygate_evaluator.runner.torch_runtime:TorchRuntime",
 }
-"""Name -> module:class. Imported by `runtime` only: a runtime's libraries belong into the model's own process."""
+"""Name -> module:class. Imported by `runtime` only, and never in the supervisor: its memory is bounded. Importing must
+not touch a device, because model processes are forked from one that has imported it."""
 
 FORMATS = ("Onnx", "ExportedProgram", "Safetensors")
 """Formats that hold weights and known operations, no code. TorchScript only where a policy adds it; pickle never."""

@@ -4,8 +4,9 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ..wire import Array, Frame, WireError, receive, send
+from .forking import fork
 from .item_statistics import item_statistics
-from .model_process import GO, NANOSECONDS, STOP, run_forked
+from .model_process import GO, NANOSECONDS, STOP, ModelProcess, open_library
 from .overlap import first_alike, overlapping
 from .rows import InputsError, Rows
 from .runtime import Options, RunFailedError
+from .template import Template
 
 ROLES = ("baseline", "candidate")
 BATCHES = (1, 8, 32, 128)
@@ -25,11 +28,24 @@ BATCHES = (1, 8, 32, 128)
 MOST_INPUT_BYTES = 16 << 30
 MOST_RELOADS, MOST_TIMED_ITEMS, MOST_LAYER_ITEMS = 100, 1 << 22, 8
 
+
+def _waited_for(pid: int) -> int:
+    return os.waitpid(pid, 0)[1]
+
+
 Answer = tuple[Mapping[str, Any], Sequence[Array]]
 
 
 class ModelLostError(Exception):
-    """A model process has ended. The message says how."""
+    """A model process has ended, or what it would be forked from. The message says how."""
+
+    @classmethod
+    def by(cls, status: int, what: str) -> "ModelLostError":
+        """The error that tells how `what` ended, given what `os.waitpid` says."""
+        code = os.waitstatus_to_exitcode(status)
+        if code == -signal.SIGKILL:
+            return cls(f"{what} was killed (signal 9): out of memory? Raise the pool's memory limit")
+        return cls(f"{what} ended ({f'signal {-code}' if code < 0 else f'exit code {code}'})")
 
 
 @dataclass(slots=True)
@@ -39,6 +55,8 @@ class Turn:
     role: str
     pid: int
     sock: socket.socket
+    wait: Callable[[int], int] = _waited_for
+    """Waits for its end and tells how it ended, as `os.waitpid` does: asked of its parent."""
     ports: Sequence[Any] = ()
     """Its inputs, [name, dtype, shape] each, once it is loaded."""
 
@@ -59,19 +77,17 @@ class Turn:
 
     def lost(self) -> ModelLostError:
         """The error that tells how the process ended."""
-        _, status = os.waitpid(self.pid, 0)
-        code = os.waitstatus_to_exitcode(status)
-        self.pid = 0
-        if code == -signal.SIGKILL:
-            return ModelLostError("its process was killed (signal 9): out of memory? Raise the pool's memory limit")
-        return ModelLostError(f"its process ended ({f'signal {-code}' if code < 0 else f'exit code {code}'})")
+        status, self.pid = self.wait(self.pid), 0
+        return ModelLostError.by(status, "its process")
 
     def end(self) -> None:
         """Close the connection, which ends the process; end it hard when it is at work."""
         self.sock.close()
         if self.pid:
-            os.kill(self.pid, signal.SIGKILL)
-            os.waitpid(self.pid, 0)
+            # Gone before only where its parent has gone.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+            self.wait(self.pid)
             self.pid = 0
 
 
@@ -91,6 +107,8 @@ class Supervisor:
     _turns: dict[str, Turn] = field(default_factory=dict)
     _waiting: dict[str, Turn] = field(default_factory=dict)
     """Processes for models to be loaded, at once opening the libraries: torch alone takes seconds."""
+    _template: Template | None = None
+    """What models that are loaded again get their processes from, once one was."""
 
     def serve(self) -> None:
         """Until the referee says shutdown or goes away."""
@@ -109,6 +127,8 @@ class Supervisor:
         finally:
             for turn in (*self._turns.values(), *self._waiting.values()):
                 turn.end()
+            if self._template is not None:
+                self._template.close()
 
     def _answer(self, frame: Frame) -> Answer:
         try:
@@ -175,18 +195,38 @@ class Supervisor:
     def _fork(self, role: str) -> Turn:
         """A process for a model; the inputs are shared. Nothing here has loaded a runtime or started a thread yet."""
         ours, theirs = socket.socketpair()
-        pid = os.fork()
-        if pid == 0:
-            # A copy of another model's connection held open here would hide its end from that model.
-            for inherited in (
-                ours,
-                self.sock,
-                *(turn.sock for turn in (*self._turns.values(), *self._waiting.values())),
-            ):
-                inherited.close()
-            run_forked(theirs, self.items, self.models[role], self.runtime, self.options)
-        theirs.close()
-        return Turn(role, pid, ours)
+        with theirs:
+            return Turn(role, fork(partial(self._live, role, theirs), (ours, *self._connections())), ours)
+
+    def _fork_again(self, role: str) -> Turn:
+        """As `_fork`, quicker: by a template with the library open, where the library allows that.
+
+        The first processes, which answer for all items, open it themselves. What they take of memory is judged, and in
+        a forked process a library's own pages come one by one while the model runs, as if they were the model's.
+        """
+        if self._template is None:
+            self._template = Template(partial(open_library, self.runtime), self._live, self._connections())
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                pid = self._template.fork(role, theirs)
+            except WireError as error:
+                ours.close()
+                status = self._template.ended()
+                raise ModelLostError.by(status, "the process from which models get theirs") from error
+        if pid is None:
+            ours.close()
+            return self._fork(role)
+        return Turn(role, pid, ours, self._template.wait)
+
+    def _live(self, role: str, sock: socket.socket) -> None:
+        """What a model's process does."""
+        ModelProcess(sock, self.items, self.models[role], self.runtime, self.options).serve()
+
+    def _connections(self) -> list[socket.socket]:
+        turns = (*self._turns.values(), *self._waiting.values())
+        template = [self._template.sock] if self._template else []
+        return [self.sock, *(turn.sock for turn in turns), *template]
 
     def _renew(self, candidate_first: bool) -> Answer | None:
         """New processes for the loaded models, those there were ended first; why a model didn't load again, if so.
@@ -197,6 +237,8 @@ class Supervisor:
             turn.end()
         roles = [role for role in (ROLES[::-1] if candidate_first else ROLES) if role in self._turns]
         self._turns.clear()
+        for role in roles:
+            self._waiting[role] = self._fork_again(role)
         for role in roles:
             answer = self._load(role)
             if "error" in answer:
@@ -213,7 +255,7 @@ class Supervisor:
         """ns of loading a model in processes that have not loaded anything before, its files read a moment ago."""
         took = np.zeros(times, np.int64)
         for at in range(times):
-            turn = self._fork(role)
+            turn = self._fork_again(role)
             try:
                 answer = turn.ask({"verb": "load"}).header
             finally:
