@@ -15,7 +15,9 @@ from paritygate.api import (
     SliceColumn,
     SliceItems,
 )
+from paritygate.api.policy import EvaluationLimits
 from paritygate.judge import ResultRefused, expand, recompute
+from paritygate.judge.membership import LEAST_CAP
 
 from .case import World, a_pack, a_plan, excluded, gate, retold
 
@@ -162,3 +164,13 @@ def test_a_slice_of_nothing_but_copies_is_refused_where_it_may_not_be_left_out()
     plan = a_plan(GATES[0], {**cut, "underpowered": "Refuse"}, packs=[a_pack(slices=("group",))])
     gates = expand(plan, a_world(repeated=np.array(GROUPS) == "A").items)
     assert [gate.name for gate in gates if gate.refused] == ["cut/A"]
+
+
+def test_more_clusters_than_a_record_holds_are_judged_on_those_it_holds() -> None:
+    """And all of their items are run where the policy wants every one: that is no contradiction."""
+    items = LEAST_CAP + 1000
+    every = EvaluationLimits.model_validate({"everyItem": True})
+    plan = a_plan(GATES[0], packs=[a_pack(cluster="document")], evaluation=every)
+    result = World(np.zeros(items, np.int64), clusters=np.arange(items)).judged(plan)
+    assert gate(result, "accuracy").n == LEAST_CAP
+    assert recompute(plan, result).outcome is Outcome.PASSED

@@ -194,7 +194,7 @@ def _check_totals(claim: Claim, own: Sequence[GateRecord], result: EvaluationRes
 def _check_sizes(
     plan: EvaluationPlan, claims: Mapping[str, Claim], gates: Sequence[GateRecord], single: bool, repeated: int
 ) -> int:
-    """The number of items, which the gates of every claim that has them all must add up to.
+    """The most items there can be. The gates of every claim that has them all must add up to the same number.
 
     Those about these very items have all of them, the others all but those that repeat another.
     """
@@ -220,7 +220,7 @@ def _check_sizes(
     if any(size != largest and size < LEAST_CAP for size in sizes.values()):
         said = ", ".join(f"{name} {have:,}" for name, have in sizes.items())
         raise ResultRefused(f"the gates do not add up to the same items ({said}): a slice is missing or made up")
-    return largest
+    return largest if largest < LEAST_CAP else MOST_ITEMS  # gates may have been cut, and all items run
 
 
 def _check_clusters(plan: EvaluationPlan, claims: Mapping[str, Claim], gates: Sequence[GateRecord]) -> None:
