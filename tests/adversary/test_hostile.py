@@ -2,13 +2,15 @@
 
 import base64
 import tracemalloc
+import weakref
 import zlib
+from typing import Any
 
 import numpy as np
 import pytest
 from paritygate.api import Decision, Flip, Outcome, RepeatRecord
 from paritygate.cli.show import show_verdict
-from paritygate.judge import ResultRefused, recompute
+from paritygate.judge import ItemTally, ResultRefused, recompute
 from paritygate.judge.batchlog import decode_flips, decode_units, encode_units
 from paritygate.judge.exploratory import named
 
@@ -102,3 +104,20 @@ def test_a_slice_writes_no_line_of_its_own_on_a_terminal(capsys: pytest.CaptureF
     assert "site ?[2J PASSED?: 100.00 pt lost" in shown
     assert "\nPASSED?" not in shown
     assert not {"\x1b", "\u202e"} & set(shown)
+
+
+def test_counts_of_one_gate_at_a_time_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twelve bytes of a record ask for two million items: of a thousand gates at once that were gigabytes."""
+    held: list[weakref.ref[ItemTally]] = []
+
+    class Counted(ItemTally):
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given)
+            held.append(weakref.ref(self))
+            assert sum(tally() is not None for tally in held) <= 2
+
+    plan = a_plan({"name": "by-class", "metric": "Recall", "margin": "0.3"})
+    result = World(np.arange(3000) % 5).judged(plan)
+    monkeypatch.setattr("paritygate.judge.recheck.ItemTally", Counted)
+    assert recompute(plan, result).outcome is Outcome.PASSED
+    assert len(held) == len(result.gates) == 7

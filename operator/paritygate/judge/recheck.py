@@ -27,7 +27,7 @@ from .coherence import (
     check_without_evidence,
     unmeasured,
 )
-from .culprits import culprits
+from .culprits import Peak, culprits
 from .departure import explained
 from .extent import check_extent, check_suspects
 from .figures import figure_record
@@ -72,18 +72,18 @@ def recompute(plan: EvaluationPlan, result: EvaluationResult) -> Verdict:
     _check_blocks(plan, result)
     claims = {claim.name: claim for claim in plan.claims}
     hard = sum(claims[record.claim].enforcement is Enforcement.HARD for record in result.gates)
-    tallies = []
+    peaks = []
     for record in result.gates:
         claim = claims[record.claim]
         if unmeasured(record):
             continue
         if claim.metric in OF_ITEMS:
-            tallies.append(_check_items(plan, claim, record, max(1, hard)))
+            peaks.append(_check_items(plan, claim, record, max(1, hard)))
         else:
             _check_measured(plan, claim, record, max(1, hard), result)
-    _check_culprits(plan, tallies, max(1, hard), result)
+    _check_culprits(plan, peaks, max(1, hard), result)
     # What a message says of missing items must not be the referee's word either.
-    replanned = {tally.gate.name: tally.gate.power for tally in tallies}
+    replanned = {peak.gate.name: peak.gate.power for peak in peaks}
     records = [r.model_copy(update={"planned": replanned.get(r.name, r.planned)}) for r in result.gates]
     verdict = conclude(plan, records, result.checks, result.control)
     if (verdict.outcome, verdict.reason) != (result.outcome, result.reason):
@@ -110,7 +110,7 @@ def _check_measured(
         raise ResultRefused(f"{record.name}: {record.decision} without a measurement")
 
 
-def _check_items(plan: EvaluationPlan, claim: Claim, record: GateRecord, hard: int) -> ItemTally:
+def _check_items(plan: EvaluationPlan, claim: Claim, record: GateRecord, hard: int) -> Peak:
     assert record.planned is not None  # check_shared_items refused it
     told = record.planned
     power = planned(plan, claim, told.have, told.share, with_margin=False, items=told.items)
@@ -137,11 +137,11 @@ def _check_items(plan: EvaluationPlan, claim: Claim, record: GateRecord, hard: i
             f"{record.name}: the counts give no interval as narrow as {record.interval}, or "
             f"prove no margin as small as {record.proven_margin}"
         )
-    return tally
+    return Peak(gate, tally.harm_peak)
 
 
-def _check_culprits(plan: EvaluationPlan, tallies: list[ItemTally], hard: int, result: EvaluationResult) -> None:
-    again = culprits(plan, tallies, hard)
+def _check_culprits(plan: EvaluationPlan, peaks: list[Peak], hard: int, result: EvaluationResult) -> None:
+    again = culprits(plan, peaks, hard)
     said = {culprit.gate: culprit.adjusted for culprit in result.culprits}
     if set(said) != {culprit.gate for culprit in again} or not all(
         _close(said[culprit.gate], culprit.adjusted) for culprit in again
