@@ -78,3 +78,12 @@ def test_the_map_of_the_judge_has_each_of_its_modules() -> None:
     folder = ROOT / "operator" / "paritygate" / "judge"
     there = {file.stem for file in folder.glob("*.py")} - {"__init__"} | {"processes/"}
     assert set(re.findall(r"`([a-z/]+)`", table)) == there
+
+
+def test_decisions_are_numbered_and_short() -> None:
+    _, *decisions = re.split(r"^## ", (ROOT / "docs" / "decisions.md").read_text(), flags=re.MULTILINE)
+    assert [int(text.split(".")[0]) for text in decisions] == list(range(1, 1 + len(decisions)))
+    for text in decisions:
+        title, *lines = [line for line in text.splitlines() if line]
+        assert len(lines) <= 15, title
+        assert max(map(len, lines)) <= 130, title

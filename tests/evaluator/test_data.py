@@ -194,5 +194,8 @@ def test_a_pack_that_nobody_labelled_has_no_label_column(tmp_path: Path) -> None
     labels = read_label_file(tmp_path / "l.csv", "core", ("band",), labelled=False)
     assert (list(labels.labels), list(labels.columns["band"]), labels.labelled) == (["-", "-"], ["x", "y"], False)
     assert not together([("one", labels), ("two", labels)]).labelled
+    (tmp_path / "both.csv").write_text("id,label,band\na,1,low\n")
+    with pytest.raises(EvaluatorError, match="column 'label' is there, and the pack says unlabelled: true"):
+        read_label_file(tmp_path / "both.csv", "core", ("band",), labelled=False)
     with pytest.raises(EvaluatorError, match=r"'label' is missing.*write unlabelled: true into the pack"):
         read_label_file(tmp_path / "l.csv", "core", ("band",))

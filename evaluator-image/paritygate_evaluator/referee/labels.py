@@ -313,6 +313,9 @@ def _places(where: str, header: Sequence[str], wanted: Sequence[str], cluster: s
             named = repr(column) if column in (ID, LABEL) else f"{column!r} ({what})"
             hint = "; if nobody labelled the items, write unlabelled: true into the pack" if column == LABEL else ""
             raise _invalid(where, f"column {named} {said}; the file has: {known[:300]}{hint}")
+    if LABEL in header and LABEL not in wanted:
+        said = f"column {LABEL!r} is there, and the pack says unlabelled: true"
+        raise _invalid(where, f"{said}: leave out the one that is wrong, or no gate reads the labels")
     return [header.index(column) for column in wanted]
 
 
