@@ -13,7 +13,7 @@ from statistics import NormalDist
 from typing import Any
 
 import numpy as np
-from paritygate.stats import bounded, cost, harm, latency, locked, plan, rate, ratio
+from paritygate.stats import bounded, harm, latency, locked, plan, rate, ratio
 from paritygate.stats.wealth import harm_threshold, pass_threshold
 
 from . import dependence, together
@@ -49,7 +49,7 @@ def _parts() -> Iterator[Callable[[], list[dict[str, Any]]]]:
     yield partial(_locked_at_the_margin, 30, 10)
     yield partial(_locked_at_the_margin, 60, 40)
     yield _locked_harm_below_the_margin
-    for metric in ("precision", "F1", "cost per success"):
+    for metric in ("precision", "F1"):
         yield partial(_ratio_at_the_margin, metric, False)
         yield partial(_ratio_at_the_margin, metric, True)
     for name, direction in (("p50", "pass"), ("p95", "pass"), ("p95", "harm")):
@@ -169,33 +169,15 @@ def _spoilt(metric: ratio.RatioMetric, loss: float) -> np.ndarray:
     return np.asarray(shares)
 
 
-def _costs(harm: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and shares of items whose costs go up by a tenth of the cap (30 %) or down (10 %), successes as usual."""
-    successes = (((1, 1), 0.65), ((1, 0), 0.05), ((0, 1), 0.05), ((0, 0), 0.25))
-    kinds = [
-        ([cost, b, cost + shift, c], chance * odds / 3)
-        for cost in (205, 307, 409)
-        for shift, chance in ((102, 0.3), (0, 0.6), (-102, 0.1))
-        for (b, c), odds in successes
-    ]
-    return cost.cost_rows([kind for kind, _ in kinds], harm=harm), np.array([share for _, share in kinds])
-
-
 def _ratio_at_the_margin(name: str, harm: bool) -> list[dict[str, Any]]:
-    margin, rows = 0.02, None
-    if name == "cost per success":
-        metric, (rows, shares) = cost.cost_per_success(), _costs(harm)
-        baseline, candidate = ratio.ratio_estimates(metric, shares, rows)
-        margin = (candidate or 0) - (baseline or 0)
-    else:
-        metric = ratio.precision() if name == "precision" else ratio.f_beta()
-        shares = _spoilt(metric, margin)
-    theta, draw, proved = ratio.ratio_estimates(metric, shares, rows)[0] or 0, np.random.default_rng(13), 0
+    margin, metric = 0.02, ratio.precision() if name == "precision" else ratio.f_beta()
+    shares = _spoilt(metric, margin)
+    theta, draw, proved = ratio.ratio_estimates(metric, shares)[0] or 0, np.random.default_rng(13), 0
     for _ in range(0, PATHS, 250):
         totals = np.cumsum(draw.multinomial(200, shares / shares.sum(), size=(250, 100)), axis=1)
         # Wealth at the true ratio is no less than the evidence: only where that suffices the whole is worked out.
-        near = ratio.profile(metric, totals, margin, theta, harm=harm, rows=rows) >= harm_threshold(1, ALPHA)
-        wealth = ratio.log_e(metric, totals[near.any(-1)], margin, harm=harm, rows=rows)
+        near = ratio.profile(metric, totals, margin, theta, harm=harm) >= harm_threshold(1, ALPHA)
+        wealth = ratio.log_e(metric, totals[near.any(-1)], margin, harm=harm)
         proved += int((wealth >= harm_threshold(1, ALPHA)).any(-1).sum())
     return wrong(f"{name}, margin {margin:.1%}{', harm' * harm}", proved / PATHS)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from paritygate.stats import bounded, cost, gap, locked, rate, ratio
+from paritygate.stats import bounded, gap, locked, rate, ratio
 from paritygate.stats import plan as planning
 from paritygate.stats.flip import FLIP_1, FlipBet
 from paritygate.stats.plan import (
@@ -251,7 +251,6 @@ def test_more_items_are_more_power_and_nothing_has_none() -> None:
         (lambda: planned_locked(0, 0.05, 0.01, 0.02), "population"),
         (lambda: planned_gap(9, 9, 0.05, 0.0, 0.02), "margin"),
         (lambda: planned_ratio(9, 0.05, 0.01, ratio.precision(), 0.0, 0.02), "prevalence"),
-        (lambda: planned_ratio(9, 0.05, 0.01, cost.cost_per_success(), 0.5, 0.02), "8 kinds of item"),
     ],
 )
 def test_an_impossible_plan_of_another_kind_is_refused(plan: Callable[[], object], message: str) -> None:

@@ -237,10 +237,8 @@ def planned_ratio(
 
     `prevalence` is the share of items whose label is positive; recall and precision of both models are `QUALITY`; a
     quarter of the flips falls on each of the four ways to disagree, as far as there are errors enough.
-    Raises ValueError for a prevalence outside (0, 1) or a metric that does not count 8 kinds.
+    Raises ValueError for a prevalence outside (0, 1).
     """
-    if len(metric.rows) != 8:
-        raise ValueError(f"only metrics of 8 kinds of item can be planned, this one has {len(metric.rows)}")
     wrong = (1 - QUALITY) * check_fraction("prevalence", prevalence)
     moved = min(flip_rate / 4, wrong / 2)
     agreed = np.array([1 - prevalence - wrong, 0, 0, wrong, wrong, 0, 0, QUALITY * prevalence])

@@ -13,7 +13,7 @@ from ..batchlog import decode_units, encode_units
 from .terms import Ints, Terms, TwoSided, within
 
 
-class BoundedProcess(TwoSided[Wealth, Wealth]):
+class BoundedProcess(TwoSided[Wealth]):
     """`E d < margin` for any d in [-1, 1], recorded in whole units and rounded against the candidate."""
 
     def __init__(self, terms: Terms, bet: FlipBet = bounded.BOUNDED_1, twice: bool = False) -> None:

@@ -9,17 +9,20 @@ from paritygate.stats import ratio
 from paritygate.stats.wealth import harm_threshold, pass_threshold
 
 from ..batchlog import decode_cells, encode_cells
-from .terms import SLACK, Ints, Terms, TwoSided, tabulated
+from .terms import SLACK, Ints, Terms, tabulated
 
 BATCH = 64
 """Items between two looks: a look costs a profile over all the values that the baseline's ratio may have."""
 
-CELLS = 8
+CELLS = ratio.KINDS
 """4 y + 2 yB + yC."""
 
 
-class ConfusionProcess(TwoSided[ratio.RatioState, ratio.RatioState]):
-    """`theta_B - theta_C < margin` for a ratio of means theta."""
+class ConfusionProcess:
+    """`theta_B - theta_C < margin` for a ratio of means theta.
+
+    While items are counted only the latches move: wealth is worked out when it is asked for.
+    """
 
     def __init__(self, terms: Terms, metric: Metric) -> None:
         self._terms, self.batch = terms, BATCH
@@ -28,7 +31,21 @@ class ConfusionProcess(TwoSided[ratio.RatioState, ratio.RatioState]):
         self._pass = ratio.RatioState(pass_threshold(terms.alpha))
         self._harm = ratio.RatioState(harm_threshold(terms.hard, terms.alpha_fail))
         self._log: list[Ints] = [np.zeros((0, CELLS), np.int64)]
-        self._settled = True
+
+    @property
+    def n(self) -> int:
+        """Items counted."""
+        return self._pass.items
+
+    @property
+    def pass_at(self) -> int | None:
+        """Items after which the claim was proved."""
+        return self._pass.latched_at
+
+    @property
+    def harm_at(self) -> int | None:
+        """Items after which harm was proved."""
+        return self._harm.latched_at
 
     @property
     def rule(self) -> str:
@@ -37,44 +54,36 @@ class ConfusionProcess(TwoSided[ratio.RatioState, ratio.RatioState]):
 
     @property
     def harm_peak(self) -> float:
-        """As `Process.harm_peak`."""
-        self._settle()
-        return super().harm_peak
+        """The largest log wealth against the candidate so far."""
+        return ratio.peak(self._metric, self._batches, self._terms.margin, harm=True)
 
     def take(self, values: Ints) -> None:
         """Count cells."""
-        batches = tabulated(values, BATCH, CELLS)
-        self._log.append(batches)
-        self._pass = self._advanced(self._pass, batches, latch_only=True)
-        self._harm = self._advanced(self._harm, batches, harm=True, latch_only=True)
-        self._settled = False
+        self._count(tabulated(values, BATCH, CELLS))
 
     def replay(self, log: str, n: int) -> None:
         """Count what a record says."""
-        self._log.append(decode_cells(log, n, BATCH, CELLS))
-        self._settled = False
-        self._settle()
+        self._count(decode_cells(log, n, BATCH, CELLS))
 
     def figures(self) -> dict[str, Any]:
         """The log, wealth and both models' ratios."""
-        self._settle()
-        batches = self._batches
-        before, after = ratio.ratio_estimates(self._metric, batches.sum(0)) if self.n else (None, None)
+        totals, margin = self._pass.totals, self._terms.margin
+        before, after = ratio.ratio_estimates(self._metric, totals)
         return {
             "n": self.n,
-            "batch_log": encode_cells(batches),
+            "batch_log": encode_cells(self._batches),
             "baseline_value": before,
             "candidate_value": after,
             "estimate": before - after if before is not None and after is not None else None,
-            "log_e": self._pass.log_e,
-            "log_e_harm": self._harm.log_e,
+            "log_e": float(ratio.log_e(self._metric, totals, margin)) if self.n else 0.0,
+            "log_e_harm": float(ratio.log_e(self._metric, totals, margin, harm=True)) if self.n else 0.0,
         }
 
     def searched(self) -> dict[str, Any]:
         """Interval and proven margin, from the counts so far: looks before them could only have proved more."""
         if not self.n:
             return {}
-        totals, alpha = self._batches.sum(0), self._terms.alpha
+        totals, alpha = self._pass.totals, self._terms.alpha
         proven = ratio.proven_margin(self._metric, totals, alpha)
         if self.pass_at is not None and (proven is None or proven > self._terms.margin):
             proven = self._terms.margin
@@ -82,7 +91,7 @@ class ConfusionProcess(TwoSided[ratio.RatioState, ratio.RatioState]):
 
     def supports(self, record: GateRecord) -> bool:
         """Whether the counts exclude what the interval leaves out and prove the margin: one look at each."""
-        totals, alpha = self._batches.sum(0), self._terms.alpha
+        totals, alpha = self._pass.totals, self._terms.alpha
         if record.interval is not None:
             widened = record.interval[0] - SLACK, record.interval[1] + SLACK
             if not ratio.supports_interval(self._metric, totals, widened, alpha):
@@ -92,15 +101,10 @@ class ConfusionProcess(TwoSided[ratio.RatioState, ratio.RatioState]):
             return True
         return ratio.reaches(self._metric, totals, proven + SLACK, alpha)
 
-    def _settle(self) -> None:
-        """Work out the wealth, once: while items are counted only the latches are."""
-        if not self._settled:
-            self._pass = self._advanced(ratio.RatioState(self._pass.threshold), self._batches)
-            self._harm = self._advanced(ratio.RatioState(self._harm.threshold), self._batches, harm=True)
-            self._settled = True
-
-    def _advanced(self, state: ratio.RatioState, batches: Ints, **how: bool) -> ratio.RatioState:
-        return ratio.advance(state, batches, self._metric, self._terms.margin, **how)
+    def _count(self, batches: Ints) -> None:
+        self._log.append(batches)
+        self._pass = ratio.advance(self._pass, batches, self._metric, self._terms.margin)
+        self._harm = ratio.advance(self._harm, batches, self._metric, self._terms.margin, harm=True)
 
     @property
     def _batches(self) -> Ints:

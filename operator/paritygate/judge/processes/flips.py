@@ -28,7 +28,7 @@ def flip_figures(batches: Ints) -> dict[str, Any]:
     return {"n": n10 + n01 + n11 + n00, "n10": n10, "n01": n01, "n11": n11, "n00": n00}
 
 
-class FlipProcess(TwoSided[Wealth, Wealth]):
+class FlipProcess(TwoSided[Wealth]):
     """`E d < margin` for d = +1 (harmful flip), -1 (beneficial) or 0."""
 
     def __init__(self, terms: Terms) -> None:

@@ -19,7 +19,7 @@ _COLUMNS = [*ORDER, *(SECOND + kind for kind in ORDER)]
 """Of a batch: [n10, n01, n11, n00] of the first group, the same of the second."""
 
 
-class GapProcess(TwoSided[gap.GapState, gap.GapState]):
+class GapProcess(TwoSided[gap.GapState]):
     """`|gap of the candidate| < |gap of the baseline| + margin`, in accuracy."""
 
     rule = f"gap/2 b={BATCH}"

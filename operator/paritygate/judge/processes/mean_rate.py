@@ -13,7 +13,7 @@ from ..batchlog import decode_units, encode_units
 from .terms import Ints, Terms, TwoSided, within
 
 
-class MeanRateProcess(TwoSided[Wealth, Wealth]):
+class MeanRateProcess(TwoSided[Wealth]):
     """`E x < margin` for the share x of a cluster's items that are hits, recorded as `bounded` records losses.
 
     With the bet of `rate`: that of `bounded` is for losses whose mean is 0, and would lose on a rate near its limit.

@@ -15,7 +15,7 @@ from .flips import flip_counts, flip_figures, supports_interval
 from .terms import Ints, Terms, TwoSided, tabulated
 
 
-class RateProcess(TwoSided[Wealth, Wealth]):
+class RateProcess(TwoSided[Wealth]):
     """`P(hit) < margin`. Harmful flips keep all four outcome counts; other hits stand as n10, the rest as n11."""
 
     def __init__(self, terms: Terms, hit: int) -> None:

@@ -108,15 +108,14 @@ class Side(Protocol):
         ...
 
 
-For = TypeVar("For", bound=Side)
-Against = TypeVar("Against", bound=Side)
+State = TypeVar("State", bound=Side)
 
 
-class TwoSided(Generic[For, Against]):
+class TwoSided(Generic[State]):
     """What processes with one side for the claim and one against it have in common."""
 
-    _pass: For
-    _harm: Against
+    _pass: State
+    _harm: State
 
     @property
     def n(self) -> int:
