@@ -36,8 +36,31 @@ def test_items_are_compared_by_content(tmp_path: Path, calibration: np.ndarray, 
 
 
 @pytest.mark.parametrize(
+    ("pack", "calibration", "found"),
+    [
+        (np.array([[0, 0]], np.uint8), np.array([[0.1, 0.9]], np.float32), []),
+        (np.array([[0, 1]], np.uint8), np.array([[256, 257]], np.int64), []),
+        (np.array([[-(2**63)]]), np.array([[np.nan]], np.float32), []),
+        (np.array([[3, 7]], np.uint8), np.array([[3, 7]], np.float32), [0]),
+        (np.array([["ab"]]), np.array([["abcd"]]), []),
+        (np.array([["ab"]]), np.array([["ab"], ["a longer one"]]), [0]),
+    ],
+    ids=["fractions", "wrapped", "no-number", "whole-numbers", "the-first-letters", "the-same-text"],
+)
+def test_a_number_or_text_that_a_pack_can_not_hold_is_none_of_its_own(
+    tmp_path: Path, pack: np.ndarray, calibration: np.ndarray, found: list[int]
+) -> None:
+    items, _ = load_inputs([written(tmp_path / "pack", x=pack)], 1 << 20)
+    assert overlapping(items, written(tmp_path / "seen", x=calibration), 1 << 20).tolist() == found
+
+
+@pytest.mark.parametrize(
     ("arrays", "said"),
-    [({"y": ITEMS["x"]}, "has no input 'x'"), ({"x": np.zeros((3, 5), np.float32)}, "have shape")],
+    [
+        ({"y": ITEMS["x"]}, "has no input 'x'"),
+        ({"x": np.zeros((3, 5), np.float32)}, "have shape"),
+        ({"x": np.array([["a", "b"]])}, "one of them is text"),
+    ],
 )
 def test_a_calibration_set_of_another_kind_is_refused(tmp_path: Path, arrays: dict[str, np.ndarray], said: str) -> None:
     with pytest.raises(InputsError, match=said):

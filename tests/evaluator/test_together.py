@@ -69,7 +69,9 @@ def labels_of(tmp_path: Path, name: str, cells: list[str], cluster: str | None =
     return read_label_file(tmp_path / f"{name}.csv", name, (), cluster)
 
 
-def test_the_order_of_clusters_is_drawn_like_that_of_items_and_apart_for_each_pack(tmp_path: Path, case: Case) -> None:
+def test_the_order_of_clusters_is_drawn_like_that_of_items_and_one_for_all_packs_of_a_column(
+    tmp_path: Path, case: Case
+) -> None:
     plan = case.plan()
     packs = tuple(
         PlannedPack(
@@ -80,23 +82,24 @@ def test_the_order_of_clusters_is_drawn_like_that_of_items_and_apart_for_each_pa
             labels=DataFile(uri=name),
             cluster=cluster,
         )
-        for name, cluster in (("a", "doc"), ("b", None), ("c", "doc"))
+        for name, cluster in (("a", "doc"), ("b", None), ("c", "doc"), ("d", "patient"))
     )
     plan = plan.model_copy(update={"packs": packs})
     labels = together(
         [
             ("a", labels_of(tmp_path, "a", ["x", "y", "x"])),
             ("b", labels_of(tmp_path, "b", ["x", "x"], None)),
-            ("c", labels_of(tmp_path, "c", ["y", "x", "x"])),
+            ("c", labels_of(tmp_path, "c", ["y", "z", "z"])),
+            ("d", labels_of(tmp_path, "d", ["x", "y"])),
         ]
     )
     assert "doc" not in labels.columns
     places = cluster_places(plan, labels)
     assert places is not None
-    ids = ["a\nx", "a\ny", "b/b0", "b/b1", "c\ny", "c\nx"]
-    drawn = np.empty(6, np.int64)
-    drawn[item_order(order_seed(plan), ids)] = np.arange(6)
-    assert places.tolist() == drawn[[0, 1, 0, 2, 3, 4, 5, 5]].tolist()
+    ids = ["doc\nx", "doc\ny", "b/b0", "b/b1", "doc\nz", "patient\nx", "patient\ny"]
+    drawn = np.empty(7, np.int64)
+    drawn[item_order(order_seed(plan), ids)] = np.arange(7)
+    assert places.tolist() == drawn[[0, 1, 0, 2, 3, 1, 4, 4, 5, 6]].tolist()
 
 
 REFUSED = [

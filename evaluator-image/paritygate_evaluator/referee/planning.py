@@ -40,19 +40,24 @@ def cluster_places(plan: EvaluationPlan, labels: Labels) -> Ints | None:
     """The place of each item's cluster in the plan's order of clusters; None where no pack has any.
 
     An item of a pack without clusters is its own, and keeps its own name in the draw. A cluster's is told apart from
-    any item's by a character that none holds.
+    any item's by a character that none holds. Packs that name the same column share its values: a patient of two packs
+    is one cluster, for counted twice it would seem more evidence than it is.
     """
     if not any(column is not None for column in labels.clusters):
         return None
     names: list[str] = []
+    known: dict[str, int] = {}
     numbers, start = [], 0
     for pack, count, column in zip(plan.packs, labels.counts, labels.clusters, strict=True):
-        codes = np.arange(count, dtype=np.int64) if column is None else column.codes.astype(np.int64)
-        numbers.append(codes + len(names))
         if column is None:
+            numbers.append(np.arange(len(names), len(names) + count, dtype=np.int64))
             names += [labels.ids[k] for k in range(start, start + count)]
         else:
-            names += [f"{pack.name}\n{value}" for value in column.values]
+            called = [f"{pack.cluster}\n{value}" for value in column.values]
+            fresh = [name for name in called if name not in known]
+            known |= {name: len(names) + place for place, name in enumerate(fresh)}
+            names += fresh
+            numbers.append(np.array([known[name] for name in called], np.int64)[column.codes])
         start += count
     places = np.empty(len(names), np.int64)
     places[item_order(order_seed(plan), names)] = np.arange(len(names))

@@ -6,7 +6,7 @@ Judged on the first, it is judged on what it has seen; the second are no new evi
 import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +37,9 @@ def overlapping(items: Mapping[str, Rows], folder: Path, most_bytes: int) -> npt
             "the packs hold, or nobody can tell whether they overlap"
         )
     for name, rows in items.items():
+        if (calibration[name].dtype.kind == "U") is not (rows.dtype.kind == "U"):
+            said = f"{calibration[name].dtype}, the packs' {rows.dtype}: one of them is text"
+            raise InputsError(f"the calibration set's items of input {name!r} have type {said}")
         if calibration[name].shape[1:] != rows.shape[1:]:
             said = f"{list(calibration[name].shape[1:])}, the packs' {list(rows.shape[1:])}"
             raise InputsError(f"the calibration set's items of input {name!r} have shape {said}")
@@ -91,7 +94,7 @@ def _words(part: Array) -> npt.NDArray[np.uint64]:
 def _digests(rows: Mapping[str, Rows], like: Mapping[str, Rows], wanted: Indices | None = None) -> Iterator[bytes]:
     """One digest an item (or each of those `wanted`), over all inputs, as the packs write them.
 
-    float64 of a float32 is the same number.
+    A float64 is the float32 that it is rounded to; but 0.9 is not the byte 0, nor a text its first letters.
     """
     names = sorted(rows)
     places = np.arange(len(rows[names[0]])) if wanted is None else wanted
@@ -101,9 +104,24 @@ def _digests(rows: Mapping[str, Rows], like: Mapping[str, Rows], wanted: Indices
         indices = places[start : start + step]
         # np.take asks a file of rows as it asks an array; numpy's types don't know.
         taken = [np.take(cast(Array, rows[name]), indices, axis=0) for name in names]
-        columns = [np.ascontiguousarray(part.astype(like[n].dtype)) for n, part in zip(names, taken, strict=True)]
+        columns = [np.ascontiguousarray(_as(part, like[n].dtype)) for n, part in zip(names, taken, strict=True)]
+        other = [_is_another(part, column) for part, column in zip(taken, columns, strict=True)]
         for place in range(len(indices)):
-            digest = hashlib.blake2b(digest_size=_DIGEST)
+            # An item that no pack could hold like that: its digest is that of none.
+            digest = hashlib.blake2b(digest_size=_DIGEST, salt=b"other" if any(one[place] for one in other) else b"")
             for column in columns:
                 digest.update(column[place].tobytes())
             yield digest.digest()
+
+
+def _as(part: Array, dtype: np.dtype[Any]) -> Array:
+    with np.errstate(over="ignore", invalid="ignore"):
+        return part.astype(dtype)
+
+
+def _is_another(part: Array, written: Array) -> npt.NDArray[np.bool_]:
+    """Which rows are not the same as they were `written` in another type."""
+    if part.dtype == written.dtype or part.dtype.kind == written.dtype.kind == "f":
+        return np.zeros(len(part), np.bool_)
+    changed: npt.NDArray[np.bool_] = (_as(written, part.dtype) != part).reshape(len(part), -1).any(1)
+    return changed
