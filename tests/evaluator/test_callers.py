@@ -1,6 +1,7 @@
 """Batches shared among threads: each is taken once, whoever takes it, and an error ends the rest."""
 
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -34,23 +35,27 @@ def test_who_is_free_takes_the_next_batch() -> None:
     assert sum(by.values()) <= 1
 
 
-def test_an_error_of_any_caller_is_told_and_nothing_runs_any_more() -> None:
-    running = 0
-    for failing in (True, False):
-        ours = threading.current_thread()
+@pytest.mark.parametrize("ours_fails", [True, False])
+def test_an_error_of_any_caller_is_told_when_the_others_have_stopped_before_all_is_done(ours_fails: bool) -> None:
+    begun, ours = threading.Event(), threading.current_thread()
+    taken, at_work = 0, False
 
-        def work(spans: Iterator[Span], failing: bool = failing, ours: threading.Thread = ours) -> None:
-            nonlocal running
-            if (threading.current_thread() is ours) == failing:
-                raise RuntimeError("of a model")
-            running += 1
-            for _ in spans:
-                pass
-            running -= 1
+    def work(spans: Iterator[Span]) -> None:
+        nonlocal taken, at_work
+        if (threading.current_thread() is ours) == ours_fails:
+            begun.wait(10)
+            raise RuntimeError("of a model")
+        at_work = True
+        for _ in spans:
+            taken += 1
+            begun.set()
+            time.sleep(0.02)
+        at_work = False
 
-        with pytest.raises(RuntimeError, match="of a model"):
-            Callers(2).share(100, 1, work)
-        assert running == 0
+    with pytest.raises(RuntimeError, match="of a model"):
+        Callers(2).share(100, 1, work)
+    assert not at_work
+    assert 0 < taken < 100
 
 
 def test_the_others_are_prepared_as_they_are_told() -> None:

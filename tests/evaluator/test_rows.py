@@ -98,13 +98,15 @@ def test_any_rows_in_any_order(two_files: tuple[RowFile, np.ndarray], wanted: li
 
 
 @settings(deadline=None)
-@given(st.lists(st.integers(0, 19), min_size=1, max_size=40), st.integers(1, 3))
+@given(st.lists(st.integers(0, 19), min_size=1, max_size=40), st.integers(1, 3), st.sampled_from([1, 5, 1000]))
 def test_rows_that_are_near_are_brought_at_once_and_are_the_same(
-    two_files: tuple[RowFile, np.ndarray], wanted: list[int], threads: int
+    two_files: tuple[RowFile, np.ndarray], wanted: list[int], threads: int, at_once: int
 ) -> None:
     rows, array = two_files
     indices = np.array(wanted, np.int64)
-    near = gathered(rows, indices, Callers(threads))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("paritygate_evaluator.runner.rows._PIECE", at_once * 12)
+        near = gathered(rows, indices, Callers(threads))
     assert isinstance(near, Gathered)
     assert (near.dtype, near.shape, near.ndim, len(near)) == (rows.dtype, rows.shape, rows.ndim, len(rows))
     out = np.empty((len(wanted), 3), np.int32)
