@@ -164,25 +164,39 @@ class Evaluation:
         assert self._known is not None
         assert self._known.order is not None
         order = self._known.order
-        items = self._items
-        assert items is not None
-        evidence.prepare()
-        while judge_items(items, evidence):
-            self._progress("Evaluating", evidence.judged)
-        clean = Extent(self.plan, self._gates, self._known, evidence).clean()
-        self._checks += [CheckRecord(name=Check.OUTPUT_SHAPE, ok=True), clean]
+        items = self._judge_items(evidence)
         self._run_again(evidence, order)
-        for role in ("baseline", "candidate"):
-            self._environment |= runner.utilisation(role).told(role, evidence.threads, loaded.baseline.provider)
-        if self.cache:
-            self._environment["baselineAnswersFromCache"] = str(evidence.cached)
-        if evidence.forged:
-            self._environment["answerCache"] = "what was kept is not what the baseline answers; it was thrown away"
+        self._tell_of_run(runner, evidence, loaded.baseline.provider)
         if not self._checks[-1].ok:
             return None  # times of a candidate that can't be judged decide nothing
         if items.failed():
             self._layers = departures(runner, evidence.lost())
             return None
+        self._weigh(runner, evidence, order)
+        return None
+
+    def _judge_items(self, evidence: Evidence) -> ItemGates:
+        """All that the gates want, until they are decided."""
+        assert self._known is not None
+        assert self._items is not None
+        evidence.prepare()
+        while judge_items(self._items, evidence):
+            self._progress("Evaluating", evidence.judged)
+        clean = Extent(self.plan, self._gates, self._known, evidence).clean()
+        self._checks += [CheckRecord(name=Check.OUTPUT_SHAPE, ok=True), clean]
+        return self._items
+
+    def _tell_of_run(self, runner: Runner, evidence: Evidence, provider: str) -> None:
+        """What the record tells of the run as context."""
+        for role in ("baseline", "candidate"):
+            self._environment |= runner.utilisation(role).told(role, evidence.threads, provider)
+        if self.cache:
+            self._environment["baselineAnswersFromCache"] = str(evidence.cached)
+        if evidence.forged:
+            self._environment["answerCache"] = "what was kept is not what the baseline answers; it was thrown away"
+
+    def _weigh(self, runner: Runner, evidence: Evidence, order: Ints) -> None:
+        """Speed and size, of a candidate whose answers have not failed."""
         sizes = self.artefacts.baseline_bytes, self.artefacts.candidate_bytes
         # Before latency, which ends the processes that answered for all items.
         self._measured += weighed(self._gates, runner, sizes)
@@ -191,7 +205,6 @@ class Evaluation:
             lambda blocks, what: self._progress("Measuring", evidence.judged, f"{what}: {blocks} blocks")
         )
         self._measured += measured(self._gates, runner, evidence)
-        return None
 
     def _seen_in_calibration(self, runner: Runner) -> str:
         """Why the packs can't judge this candidate: it has seen some of their items."""
@@ -360,9 +373,6 @@ class Evaluation:
                 {"stage": stage, "items": items, "planned": max(planned, items), "message": message[:1024]}
             )
         )
-
-    def _pack_names(self) -> str:
-        return ", ".join(pack.name for pack in self.plan.packs)
 
 
 def error_result(plan: EvaluationPlan, attempt: int, error: EvaluatorError) -> EvaluationResult:

@@ -180,6 +180,14 @@ def _check(parser: argparse.ArgumentParser) -> None:
         help="inputs that the candidate was calibrated on (.npz or .parquet, the same forms as a model): items of a "
         "pack that are among them make the check Inconclusive",
     )
+    _kept_answers(parser)
+    parser.add_argument("--threads", type=_positive, metavar="N", help="cores to use (default: as many as are allowed)")
+    parser.add_argument("--json", action="store_true", help="print verdict, plan and result as JSON on stdout")
+    parser.add_argument("--evidence", type=Path, metavar="FILE", help="write the record that `verify` rechecks")
+    parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
+
+
+def _kept_answers(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cache",
         type=Path,
@@ -192,10 +200,6 @@ def _check(parser: argparse.ArgumentParser) -> None:
         metavar="SIZE",
         help="what may be kept there: entries used longest ago are removed as a whole (default 10Gi)",
     )
-    parser.add_argument("--threads", type=_positive, metavar="N", help="cores to use (default: as many as are allowed)")
-    parser.add_argument("--json", action="store_true", help="print verdict, plan and result as JSON on stdout")
-    parser.add_argument("--evidence", type=Path, metavar="FILE", help="write the record that `verify` rechecks")
-    parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
 
 
 def _plan(parser: argparse.ArgumentParser) -> None:
