@@ -176,6 +176,7 @@ def test_must_pass_items_come_before_all_others_under_a_cap() -> None:
     refused = expand(plan_of(gate, maxItems=64), Items(IDS, {"pack": ["golden"] * 100 + ["core"] * (SIZE - 100)}))[-1]
     assert refused.refused
     assert refused.power is not None
+    assert (refused.power.needed, refused.power.have, refused.power.within) == (100, 100, 64)
     assert underpowered(refused.name, refused.claim, refused.power).endswith("allows 64: raise it")
 
 

@@ -257,7 +257,9 @@ class _Cut:
         values, codes = self._values()
         groups = self._wanted(set(values))
         if len(groups) < 2:
-            raise self._error("sliceBy", f"column {self.claim.slice_by!r} has one value: a gap is between two groups")
+            raise self._error(
+                "sliceBy", f"column {self.claim.slice_by!r} has one value, and a gap is between two: leave it out"
+            )
         if len(groups) > MOST_GROUPS:
             said = f"column {self.claim.slice_by!r} has {len(groups)} values, every two are compared: at most"
             raise self._error("sliceBy", f"{said} {MOST_GROUPS}; group its values")

@@ -51,7 +51,8 @@ def planned(
     power = _planned(plan, claim, have if within is None else within, within is None, share, with_margin)
     if power is None or (items is None and within is None):
         return power
-    return power.model_copy(update={"have": have, "items": items, "within": within})
+    needed = have if TRAITS[claim.metric].evidence is Evidence.REGRESSIONS else power.needed  # every one is looked at
+    return power.model_copy(update={"needed": needed, "have": have, "items": items, "within": within})
 
 
 def _within(plan: EvaluationPlan, have: int, items: int | None) -> int | None:
