@@ -25,8 +25,7 @@ from paritygate_evaluator.runner.runtime import Port
 
 with open({opened!r}, "a") as file:
     print(os.getpid(), file=file)
-if {threads}:
-    threading.Thread(target=threading.Event().wait, daemon=True).start()
+{beside}
 
 class Runtime:
     inputs = outputs = (Port("x", "float32", (None, 2)),)
@@ -61,9 +60,10 @@ X = np.arange(20, dtype=np.float32).reshape(10, 2)
 class Lab:
     """A runner of two models whose library tells which processes open it."""
 
-    def __init__(self, root: Path, threads: bool) -> None:
+    def __init__(self, root: Path, beside: str = "") -> None:
+        """`beside`: what else its library does when it is opened."""
         self.root = root
-        (root / "library.py").write_text(LIBRARY.format(opened=str(root / "opened"), threads=threads))
+        (root / "library.py").write_text(LIBRARY.format(opened=str(root / "opened"), beside=beside))
         (root / "main.py").write_text(MAIN)
         for role in ("baseline", "candidate"):
             (root / "models" / role).mkdir(parents=True)
@@ -99,7 +99,7 @@ class Lab:
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Iterator[Lab]:
-    lab = Lab(tmp_path, threads=False)
+    lab = Lab(tmp_path)
     yield lab
     lab.end()
 
@@ -127,8 +127,13 @@ def test_a_process_holds_no_connection_but_its_own_and_may_run_where_the_runner_
         assert all(os.sched_getaffinity(pid) == os.sched_getaffinity(lab.process.pid) for pid in pids)
 
 
-def test_a_library_that_starts_threads_is_opened_by_each_process(tmp_path: Path) -> None:
-    lab = Lab(tmp_path, threads=True)
+@pytest.mark.parametrize(
+    "beside",
+    ["threading.Thread(target=threading.Event().wait, daemon=True).start()", "device = open('/dev/zero')"],
+    ids=["starts a thread", "opens a device"],
+)
+def test_a_library_that_can_not_be_forked_is_opened_by_each_process(tmp_path: Path, beside: str) -> None:
+    lab = Lab(tmp_path, beside)
     try:
         for _ in range(2):
             lab.runner.latency("candidate", np.array([False]), np.array([[0, 1]]), fresh=True)

@@ -24,8 +24,8 @@ RUNTIMES = {
     "onnxruntime": "paritygate_evaluator.runner.onnx_session:OnnxRuntime",
     "torch": "paritygate_evaluator.runner.torch_runtime:TorchRuntime",
 }
-"""Name -> module:class. Imported by `runtime` only, and never in the supervisor: its memory is bounded. Importing must
-not touch a device, because model processes are forked from one that has imported it."""
+"""Name -> module:class. Imported by `runtime` only, and never in the supervisor: its memory is bounded. Best is an
+import that starts no thread and opens no device: see `template`."""
 
 FORMATS = ("Onnx", "ExportedProgram", "Safetensors")
 """Formats that hold weights and known operations, no code. TorchScript only where a policy adds it; pickle never."""

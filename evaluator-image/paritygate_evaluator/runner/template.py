@@ -8,6 +8,7 @@ import gc
 import os
 import signal
 import socket
+import stat
 from collections.abc import Callable, Iterable
 from functools import partial
 
@@ -32,8 +33,8 @@ class Template:
     def fork(self, role: str, connection: socket.socket) -> int | None:
         """The id of a new process with the library open; raises WireError when the template has ended.
 
-        None where that would not be safe: the library has started threads, of which a fork has none, whatever they
-        held. From then on there is no template.
+        None where that would not be safe: opening the library has started threads, of which a fork has none whatever
+        they held, or has opened a device, which is of no use after a fork. From then on there is no template.
         """
         if not self.pid:
             return None
@@ -83,7 +84,7 @@ def _serve(control: socket.socket, open_library: Callable[[], None], life: Life)
         match message.decode().split():
             case ["fork", role]:
                 with socket.socket(fileno=descriptors[0]) as connection:
-                    pid = fork(partial(life, role, connection), (control,)) if _has_one_thread() else 0
+                    pid = fork(partial(life, role, connection), (control,)) if _can_be_forked() else 0
                 control.send(str(pid).encode())
             case ["wait", pid]:
                 control.send(str(os.waitpid(int(pid), 0)[1]).encode())
@@ -91,9 +92,17 @@ def _serve(control: socket.socket, open_library: Callable[[], None], life: Life)
                 return
 
 
-def _has_one_thread() -> bool:
-    """Whether it is certain that a fork of this process has all of its threads."""
+def _can_be_forked() -> bool:
+    """Whether it is certain that a fork of this process is as good as the process itself."""
     try:
-        return len(os.listdir("/proc/self/task")) == 1
+        descriptors = {int(name) for name in os.listdir("/proc/self/fd")} - {0, 1, 2}
+        return len(os.listdir("/proc/self/task")) == 1 and not any(map(_is_device, descriptors))
     except OSError:
         return False
+
+
+def _is_device(descriptor: int) -> bool:
+    try:
+        return stat.S_ISCHR(os.fstat(descriptor).st_mode)
+    except OSError:
+        return False  # the one by which they were listed
