@@ -128,6 +128,7 @@ def locked_grid(batches: Iterable[Losses], population: int, allowed: int) -> Ite
 
 STEPS = 201
 SIZES, FACTORS, ALONE = (0.1, 0.2, 0.35, 0.5, 0.7), (1, 0.97, 1.03, 0.8, 1.2), (0.25, -0.25, 0.5, -0.5, 0.9, -0.9)
+FINEST = (0.03, 1)
 Row = tuple[float, float, float, float]
 
 
@@ -149,7 +150,8 @@ def ratio_row(cell: int, metric: str, beta: float) -> Row:
 @cache
 def _ratio_logs(rows: tuple[Row, ...], margin: float, towards: int) -> np.ndarray:
     """log X(pi) of every bet, guess and cell; `towards` +1 bets for the claim and -1 against it."""
-    hedged = [(towards * size, -towards * size * factor) for size in SIZES for factor in FACTORS]
+    pairs = [*((size, factor) for size in SIZES for factor in FACTORS), FINEST]
+    hedged = [(towards * size, -towards * size * factor) for size, factor in pairs]
     guess = np.linspace(0, 1, STEPS)[:, None]
     a_base, b_base, a_cand, b_cand = np.array(rows).T
     kept = []

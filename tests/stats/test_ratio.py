@@ -65,11 +65,12 @@ def test_the_ratios_are_the_known_ones(metric: str, expected: float) -> None:
 def test_wealth_at_one_guess_by_hand() -> None:
     # 30 items right for both, 1 false positive of the candidate alone; precision 0.9 is guessed, 2 points allowed.
     bets = [(a, -a * k) for a in (0.1, 0.2, 0.35, 0.5, 0.7) for k in (1, 0.97, 1.03, 0.8, 1.2)]
+    bets += [(0.03, -0.03)]
     bets += [(0, level) for level in (-0.9, -0.5, -0.25, 0.25, 0.5, 0.9)]
     wealth = [(1 + a * (1 - 0.88) + b * (1 - 0.9)) ** 30 * (1 + a * (0 - 0.88)) for a, b in bets]
     assert profile(precision(), [0, 1, 0, 0, 0, 0, 0, 30], MARGIN, 0.9) == pytest.approx(math.log(np.mean(wealth)))
-    blame = [(1 - a * (1 - 0.88) - b * (1 - 0.9)) ** 30 * (1 + a * 0.88) for a, b in bets[:25]]
-    blame += [(1 + level * (1 - 0.9)) ** 30 for _, level in bets[25:]]
+    blame = [(1 - a * (1 - 0.88) - b * (1 - 0.9)) ** 30 * (1 + a * 0.88) for a, b in bets[:26]]
+    blame += [(1 + level * (1 - 0.9)) ** 30 for _, level in bets[26:]]
     harmed = profile(precision(), [0, 1, 0, 0, 0, 0, 0, 30], MARGIN, 0.9, harm=True)
     assert harmed == pytest.approx(math.log(np.mean(blame)))
 
@@ -240,3 +241,10 @@ def test_the_margin_that_counts_prove_is_proved_and_a_smaller_one_is_not() -> No
     threshold = pass_threshold(0.05)
     assert log_e(precision(), totals, proven) >= threshold > log_e(precision(), totals, proven - 0.002)
     assert proven_margin(precision(), np.eye(8, dtype=int)[0] * 9, 0.05) is None
+
+
+@pytest.mark.parametrize("name", ["precision", "f1", "jaccard"])
+def test_a_margin_of_a_quarter_point_can_be_proved(name: str) -> None:
+    totals = np.rint(np.array([0.768, 0.012, 0.012, 0.008, 0.008, 0.012, 0.012, 0.168]) * 3e7).astype(int)
+    assert log_e(METRICS[name], totals, 0.0025) > pass_threshold(0.05)
+    assert log_e(METRICS[name], totals, 0.0005) < pass_threshold(0.05)

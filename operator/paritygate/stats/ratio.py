@@ -34,7 +34,7 @@ KINDS = 8
 
 # l2 close to -l1 cancels what both models share. The smallest stake is for margins of a quarter point, which the others
 # overbid (they never proved them); it costs margins of one to three points 1 % of their items (simulated).
-_BETS = [(l1, -l1 * k) for l1 in (0.1, 0.2, 0.35, 0.5, 0.7) for k in (1, 0.97, 1.03, 0.8, 1.2)]
+_BETS = [(l1, -l1 * k) for l1 in (0.1, 0.2, 0.35, 0.5, 0.7) for k in (1, 0.97, 1.03, 0.8, 1.2)] + [(0.03, -0.03)]
 _LEVELS = [(0.0, l2) for l2 in (-0.9, -0.5, -0.25, 0.25, 0.5, 0.9)]  # on the baseline alone: they ruin a far guess
 _SMALLEST_PAYOFF = 1e-6
 _GUESSES = np.linspace(0, 1, 201)

@@ -50,7 +50,7 @@ class ConfusionProcess:
     @property
     def rule(self) -> str:
         """The bet and its numbers."""
-        return f"profile/1 {self._name} b={BATCH}"
+        return f"profile/2 {self._name} b={BATCH}"
 
     @property
     def harm_peak(self) -> float:
