@@ -7,6 +7,7 @@ import pytest
 from paritygate.api import Outcome, Reason
 from paritygate.judge import recompute
 from paritygate_evaluator.ending import EvaluatorError
+from paritygate_evaluator.runner.items import load_inputs
 from paritygate_evaluator.runner.overlap import overlapping
 from paritygate_evaluator.runner.rows import InputsError
 
