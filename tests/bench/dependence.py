@@ -67,7 +67,7 @@ def _gap_at_the_margin(g: tuple[float, float], h: tuple[float, float], harmed: b
     means = tuple((kind[0] - kind[1], kind[2] - kind[3]) for kind in kinds)
     shares = [share / 2 for share in kinds[0] + kinds[1]]
     for _ in range(0, PATHS, 200):
-        counts = draw.multinomial(32, shares, size=(200, 192)).reshape(200, 192, 2, 4)
+        counts = draw.multinomial(32, shares, size=(200, 192))
         # Wealth at the true means is no less than the evidence: only where that suffices the whole is worked out.
         proved += sum(int(latched(counts[[run]]).sum()) for run in np.flatnonzero(latched(counts, means=means)))
     name = f"gap of groups, {g[0]:.0%} to {g[1]:.0%} and {h[0]:.0%} to {h[1]:.0%}, margin 3%{', harm' * harmed}"
@@ -76,7 +76,7 @@ def _gap_at_the_margin(g: tuple[float, float], h: tuple[float, float], harmed: b
 
 def _items_to_a_narrow_gap() -> list[dict[str, Any]]:
     draw, shares = np.random.default_rng(16), _kinds(0.9, 0.9, 0.04)
-    counts = draw.multinomial(32, [share / 2 for share in shares * 2], size=(101, 160)).reshape(101, 160, 2, 4)
+    counts = draw.multinomial(32, [share / 2 for share in shares * 2], size=(101, 160))
     wealth = np.concatenate([gap.log_e_path(run, 0.03, flip.FlipBet(v0=0.04, batch=32)) for run in counts[:, None]])
     reached = (wealth >= pass_threshold(ALPHA)).cumsum(1).astype(bool).all(-1)
     ends = np.where(reached.any(-1), 32 * (reached.argmax(-1) + 1), np.inf)
@@ -226,7 +226,7 @@ def _power_of_other_kinds() -> list[dict[str, Any]]:
         )
     )
     items = plan.planned_gap(1, 1, ALPHA, 0.05, 0.04).needed
-    counts = draw.multinomial(32, [0.01, 0.01, 0.43, 0.05] * 2, size=(200, items // 32)).reshape(200, -1, 2, 4)
+    counts = draw.multinomial(32, [0.01, 0.01, 0.43, 0.05] * 2, size=(200, items // 32))
     latched = [(gap.log_e_path(run, 0.05) >= pass_threshold(ALPHA)).any(0).all() for run in counts]
     return [
         *rows,

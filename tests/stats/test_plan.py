@@ -217,7 +217,7 @@ def test_the_plan_of_a_ratio_keeps_its_word() -> None:
 def test_the_plan_of_a_gap_keeps_its_word() -> None:
     planned = planned_gap(10**6, 10**6, 0.05, 0.05, 0.04)
     shares = [0.01, 0.01, 0.43, 0.05] * 2
-    counts = np.random.default_rng(5).multinomial(32, shares, (120, planned.needed // 32)).reshape(120, -1, 2, 4)
+    counts = np.random.default_rng(5).multinomial(32, shares, (120, planned.needed // 32))
     latched = (gap.log_e_path(counts, 0.05) >= pass_threshold(0.05)).any(1).all(1)
     assert latched.mean() == pytest.approx(0.9, abs=0.09)
     assert planned.power > 0.98

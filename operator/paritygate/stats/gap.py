@@ -23,8 +23,8 @@ the same within a cell of guesses: each bet's log wealth is concave in pi there 
 finite grid is exact. The profile is our own construction; betting and mixtures: Waudby-Smith & Ramdas 2024 (JRSS-B 86,
 section 4); means of e-processes: Vovk & Wang 2021 (AoS 49).
 
-A batch holds `bet.batch` items of both groups together, in the gate's own order, recorded as
-[[n10, n01, n11, n00] of g, the same of h], the counts of `flip`.
+A batch holds `bet.batch` items of both groups together, in the gate's own order, recorded as the 8 counts [n10, n01,
+n11, n00] of g, then of h, as in `flip`.
 """
 
 import math
@@ -42,7 +42,6 @@ from .wealth import (
     check_counts,
     check_fraction,
     check_sizes,
-    harm_threshold,
     log_gains,
     log_mean_exp,
     pass_threshold,
@@ -61,25 +60,24 @@ _SMALLEST_PAYOFF = 1e-6
 _PASS_SHARES = np.log([0.9, 0.1])  # of the first wealth: most is bet on the losses, some on who is ahead
 _PROVABLE = np.concatenate((np.arange(1, 20) / 400, np.arange(5, 20) / 100, np.arange(4, 20) / 20))
 _BATCHES_AT_ONCE = 128  # bounds memory
+_NOTHING = np.zeros((2, 4), np.int64)
 
 
 @dataclass(frozen=True, slots=True)
 class GapState:
-    """The process between two batches, from `start` or `start_harm`.
+    """The process between two batches, from `start`.
 
-    `signs` are the tests of the two signs: a pass needs both, each latched at a time of its own (Berger 1982), harm
-    needs one. `totals` are the counts so far, g's and then h's; `logs` the log wealths of learnt bets at all guesses.
+    `signs` are the tests of the two signs, their sums the counts so far, their logs the log wealths of learnt bets at
+    all guesses. A pass needs both, each latched at a time of its own (Berger 1982), harm needs one.
     """
 
     signs: tuple[Wealth, Wealth]
     harm: bool = False
-    totals: tuple[int, ...] = (0,) * 8
-    logs: tuple[float, ...] = ()
 
     @property
     def items(self) -> int:
         """Items counted, of both groups."""
-        return sum(self.totals)
+        return self.signs[0].items
 
     @property
     def log_e(self) -> float:
@@ -108,29 +106,31 @@ class GapState:
         return max(wealth) - math.log(2) if self.harm else min(wealth)
 
 
-def start(alpha: float) -> GapState:
-    """Before the first item, for the claim that the gap grows by less than the margin."""
-    return GapState((Wealth(pass_threshold(alpha)), Wealth(pass_threshold(alpha))))
-
-
-def start_harm(gates: int, alpha_fail: float = 0.05) -> GapState:
-    """Before the first item, for the claim that the gap grows by more than the margin. The signs share the error."""
-    threshold = harm_threshold(gates, alpha_fail) + math.log(2)
-    return GapState((Wealth(threshold), Wealth(threshold)), harm=True)
+def start(threshold: float, *, harm: bool = False) -> GapState:
+    """Before the first item, with `pass_threshold(alpha)` for the claim that the gap grows by less than the margin, or
+    with `harm_threshold(gates)` for the claim that it grows by more: there the signs share the error.
+    """
+    sign = Wealth(threshold + math.log(2) * harm)
+    return GapState((sign, sign), harm)
 
 
 def advance(state: GapState, batches: npt.ArrayLike, margin: float, bet: FlipBet = GAP_1) -> GapState:
-    """The process after `batches` (k, 2, 4) more; cutting a run into several calls changes no bit of the result.
+    """The process after `batches` (k, 8) more; cutting a run into several calls changes no bit of the result.
 
     Raises ValueError naming the value for a margin outside (0, 1), negative or fractional counts, a batch (but the
     last) that does not hold `bet.batch` items of both groups, or a run that already ended with a short batch.
     """
-    counts = _check(batches, bet.batch, state.items)
+    counts, pairs = _groups(batches, bet.batch, state.items), _pairs(margin, state.harm)
     if counts.ndim != 3:
-        raise ValueError(f"one run has batches of shape (k, 2, 4), got {counts.shape}")
-    parts = _parts(margin, bet, state.harm)
+        raise ValueError(f"one run has batches of shape (k, 8), got {np.shape(batches)}")
     for at in range(0, len(counts), _BATCHES_AT_ONCE):
-        state = _advance(state, counts[at : at + _BATCHES_AT_ONCE], parts)
+        some = counts[at : at + _BATCHES_AT_ONCE]
+        items = state.items + np.cumsum(some.sum((-1, -2)))
+        first, second = (
+            _after(sign, some, items, pair, None if state.harm else bet)
+            for sign, pair in zip(state.signs, pairs, strict=True)
+        )
+        state = replace(state, signs=(first, second))
     return state
 
 
@@ -142,74 +142,54 @@ def log_e_path(
     harm: bool = False,
     means: tuple[tuple[float, float], tuple[float, float]] | None = None,
 ) -> Floats:
-    """Log wealth (..., k, 2) of the two signs after each of `batches` (..., k, 2, 4). Errors as `advance`.
+    """Log wealth (..., k, 2) of the two signs after each of `batches` (..., k, 8). Errors as `advance`.
 
     With `means`, (E d, E s) of g and of h, only at the guesses next to them: an upper bound of it, for simulations.
     """
-    counts, parts = _check(batches, bet.batch, 0), _parts(margin, bet, harm)
+    counts, pairs = _groups(batches, bet.batch), _pairs(margin, harm)
     if means:
-        parts = [part.near(means[1 - part.first][place % 2]) for place, part in enumerate(parts)]
-    return _by_sign([_path(part, counts) for part in parts], harm)
+        pairs = [
+            (losses.near(means[1 - losses.first][0]), sums.near(means[1 - sums.first][1])) for losses, sums in pairs
+        ]
+    return np.stack([_path(pair, None if harm else bet, counts)[0] for pair in pairs], -1)
 
 
 def planned_path(batches: npt.ArrayLike, margin: float, bet: FlipBet = GAP_1) -> Floats:
     """`log_e_path` of a pass when next to nothing is lost, at a fraction of its cost: what is bet on the losses, at
     guesses of up to three margins. For plans alone: it is no evidence. Errors as `advance`.
     """
-    counts = _check(batches, bet.batch, 0)
-    parts = [replace(p, edges=p.edges[np.abs(p.edges) <= 3 * margin]) for p in _parts(margin, bet, harm=False)[::2]]
-    paths: Floats = np.stack([_path(part, counts) for part in parts], -1) + _PASS_SHARES[0]
-    return paths
-
-
-def estimate(batches: npt.ArrayLike) -> float | None:
-    """By how much the gap grew in what was counted, (k, 2, 4) batches in all; None while a group has no items."""
-    totals = check_counts(batches, 4).reshape(-1, 2, 4).sum(0)
-    if not totals.sum(-1).all():
-        return None
-    lost, ahead = totals @ LOSSES / totals.sum(-1), totals @ SUMS / totals.sum(-1)
-    return _growth(lost[1] - lost[0], ahead[0] - ahead[1], lost[0] - lost[1], ahead[1] - ahead[0])
+    counts, paths = _groups(batches, bet.batch), []
+    for losses, _ in _pairs(margin, harm=False):
+        near = replace(losses, edges=losses.edges[np.abs(losses.edges) <= 3 * margin])
+        paths.append(np.cumsum(_gains(near, bet, counts, _NOTHING), -2).min(-1))
+    least: Floats = np.stack(paths, -1) + _PASS_SHARES[0]
+    return least
 
 
 def interval(batches: npt.ArrayLike, alpha: float) -> tuple[float, float]:
-    """(low, high) for the gap's growth |c| - |b|, in (-2, 2), a look after each of `batches` (k, 2, 4).
+    """(low, high) for the gap's growth |c| - |b|, in (-2, 2), a look after each of `batches` (k, 8), of any size.
 
     From `reported_interval` of both groups' d and s at alpha/4 each: P(it ever misses the truth) <= alpha. Wider than
     what the gate's own evidence proves. Raises ValueError for an alpha outside (0, 1) or broken counts.
     """
-    counts = check_counts(batches, 4).reshape(-1, 2, 4)
-    d_g, d_h = (reported_interval(counts[:, group], alpha / 4) for group in (0, 1))
-    s_g, s_h = (reported_interval(counts[:, group][:, [2, 3, 0, 1]], alpha / 4) for group in (0, 1))
-    low = _growth(d_h[0] - d_g[1], s_g[0] - s_h[1], d_g[0] - d_h[1], s_h[0] - s_g[1])
-    return low, _growth(d_h[1] - d_g[0], s_g[1] - s_h[0], d_g[1] - d_h[0], s_h[1] - s_g[0])
+    counts = check_counts(batches, 8)
+    d_g, d_h = (reported_interval(counts[:, group : group + 4], alpha / 4) for group in (0, 4))
+    s_g, s_h = (reported_interval(counts[:, group + np.array([2, 3, 0, 1])], alpha / 4) for group in (0, 4))
+    low = max(min(d_h[0] - d_g[1], s_g[0] - s_h[1]), min(d_g[0] - d_h[1], s_h[0] - s_g[1]))
+    return low, max(min(d_h[1] - d_g[0], s_g[1] - s_h[0]), min(d_g[1] - d_h[0], s_h[1] - s_g[0]))
 
 
 def proven_margin(batches: npt.ArrayLike, bet: FlipBet, alpha: float) -> float | None:
-    """The smallest of 50 margins, from 0.0025 to 0.95, that `batches` (k, 2, 4) prove with all larger ones; or None."""
-    counts, proven = check_counts(batches, 4).reshape(-1, 2, 4), None
+    """The smallest of 50 margins, from 0.0025 to 0.95, that `batches` (k, 8) prove with all larger ones; or None."""
+    counts, proven = check_counts(batches, 8), None
     for margin in _PROVABLE[::-1].tolist():
-        state, at = start(alpha), 0
+        state, at = start(pass_threshold(alpha)), 0
         while at < len(counts) and not state.latched:  # a wide margin latches early
             state, at = advance(state, counts[at : at + 32], margin, bet), at + 32
         if not state.latched:
             return proven
         proven = margin
     return proven
-
-
-def _growth(more_lost: float, ahead: float, more_lost_by_g: float, h_ahead: float) -> float:
-    return float(max(min(more_lost, ahead), min(more_lost_by_g, h_ahead)))
-
-
-def _check(batches: npt.ArrayLike, batch: int, items_before: int) -> Ints:
-    counts = np.asarray(batches)
-    if counts.size == 0:
-        return np.zeros((0, 2, 4), np.int64)
-    if counts.ndim < 3 or counts.shape[-2:] != (2, 4):
-        raise ValueError(f"batches must have 4 counts for each of 2 groups, got an array of shape {counts.shape}")
-    counts = check_counts(counts, 4)
-    check_sizes(counts.sum(-1), batch, items_before)
-    return counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,13 +200,6 @@ class _Part:
     first: int
     bound: float
     edges: Floats
-    bet: FlipBet | None
-    """That learns the mean of both groups; None: the mixture of `_STAKES`."""
-
-    @property
-    def learnt(self) -> int:
-        """Log wealths that are kept from batch to batch."""
-        return 2 * (self.edges.size - 1) if self.bet else 0
 
     def near(self, guess: float) -> "_Part":
         """The same in the one cell that holds this guess."""
@@ -234,26 +207,55 @@ class _Part:
         return replace(self, edges=self.edges[after - 1 : after + 1])
 
 
-def _parts(margin: float, bet: FlipBet, harm: bool) -> list[_Part]:
-    """[losses, sums] for the growth towards g, then towards h. Harm: against "at most", with the groups exchanged."""
+_Pair = tuple[_Part, _Part]
+"""Losses and sums of one sign."""
+
+
+def _pairs(margin: float, harm: bool) -> list[_Pair]:
+    """For the growth towards g, then towards h. Harm: against "at most", with the groups exchanged."""
     bound = check_fraction("margin", margin) * (-1 if harm else 1)
     last = min(1.0, 1 - bound)  # of E second; beyond it E first could not be what the null says
-    near, even = _edges(margin, last), np.linspace(-1, last, 101)
-    parts = []
-    for ahead in (0, 1):
-        first = ahead if harm else 1 - ahead
-        parts.append(_Part(LOSSES, first, bound, near, None if harm else bet))
-        parts.append(_Part(SUMS, 1 - first, bound, even, None))
-    return parts
-
-
-def _edges(margin: float, last: float) -> Floats:
-    """Guesses of a mean loss: a sixth of the margin apart near 0, an eighth of themselves further out."""
-    half = [0.0]
+    half = [0.0]  # guesses of a mean loss: a sixth of the margin apart near 0, an eighth of themselves further out
     while half[-1] < 1:
         half.append(min(1.0, half[-1] + max(margin / 6, half[-1] / 8)))
-    edges = np.array([-edge for edge in half[:0:-1]] + half)
-    return np.append(edges[edges < last], last)
+    near, even = np.array([-edge for edge in half[:0:-1]] + half), np.linspace(-1, last, 101)
+    near = np.append(near[near < last], last)
+    firsts = (0, 1) if harm else (1, 0)
+    return [(_Part(LOSSES, first, bound, near), _Part(SUMS, 1 - first, bound, even)) for first in firsts]
+
+
+def _groups(batches: npt.ArrayLike, batch: int, items_before: int = 0) -> Ints:
+    """Batches (..., k, 2, 4), by group."""
+    counts = check_counts(batches, 8)
+    check_sizes(counts, batch, items_before)
+    return counts.reshape(*counts.shape[:-1], 2, 4)
+
+
+def _after(sign: Wealth, counts: Ints, items: Ints, pair: _Pair, bet: FlipBet | None) -> Wealth:
+    """The test of a sign after batches (k, 2, 4) more, at `items` (k,) items in all."""
+    before = np.array(sign.sums or (0,) * 8, np.int64).reshape(2, 4)
+    path, logs = _path(pair, bet, counts, before, sign.logs)
+    sums = tuple((before + counts.sum(0)).ravel().tolist())
+    return replace(sign.looked(path, items), sums=sums, logs=tuple(logs[-1].tolist()))
+
+
+def _path(
+    pair: _Pair, bet: FlipBet | None, counts: Ints, before: Ints = _NOTHING, begun: tuple[float, ...] = ()
+) -> tuple[Floats, Floats]:
+    """Log wealth (..., k) of a sign and of its learnt bets (..., k, cells * 2), after counts and logs so far.
+
+    Pass: both parts' nulls hold, so wealth may be bet on either. Harm, without a `bet` that learns: one of them.
+    """
+    losses, sums = pair
+    totals = before + np.cumsum(counts, -3)
+    if bet is None:
+        return np.minimum(_mixed(losses, totals), _mixed(sums, totals)), np.zeros((*totals.shape[:-2], 0))
+    gains = _gains(losses, bet, counts, before)
+    if begun and len(gains):
+        gains = np.concatenate((np.array(begun)[None], gains))
+    logs = np.cumsum(gains, -2)[..., 1 if begun else 0 :, :]
+    learnt, mixed = _PASS_SHARES
+    return np.logaddexp(learnt + logs.min(-1), mixed + _mixed(sums, totals)), logs
 
 
 def _gains(part: _Part, bet: FlipBet, counts: Ints, before: Ints) -> Floats:
@@ -289,39 +291,6 @@ def _mixed(part: _Part, totals: Ints) -> Floats:
     return smallest
 
 
-def _path(part: _Part, counts: Ints) -> Floats:
-    """Log wealth (..., k) at the guess where it is smallest, from the first batch on."""
-    if part.bet is None:
-        return _mixed(part, np.cumsum(counts, -3))
-    smallest: Floats = np.cumsum(_gains(part, part.bet, counts, np.zeros((2, 4), np.int64)), -2).min(-1)
-    return smallest
-
-
 def _stake(spread: Floats, distance: Floats) -> Floats:
     """The bet against a mean that lies `distance` beyond what is believed; none against one that does not."""
     return np.where(distance > 0, growth_optimal_bet(spread, np.clip(distance, 1e-9, 0.99)), 0.0)
-
-
-def _by_sign(paths: list[Floats], harm: bool) -> Floats:
-    """The tests (..., k, 2) of the signs. Pass: both parts' nulls hold, so wealth may be bet on either. Harm: one."""
-    if harm:
-        return np.stack([np.minimum(paths[0], paths[1]), np.minimum(paths[2], paths[3])], -1)
-    losses, sums = _PASS_SHARES
-    return np.stack([np.logaddexp(losses + paths[i], sums + paths[i + 1]) for i in (0, 2)], -1)
-
-
-def _advance(state: GapState, counts: Ints, parts: list[_Part]) -> GapState:
-    before, logs, paths = np.array(state.totals).reshape(2, 4), [np.zeros((len(counts), 0))], []
-    begun = np.array(state.logs or (0.0,) * sum(part.learnt for part in parts))
-    for part in parts:
-        if part.bet is None:
-            paths.append(_mixed(part, before + np.cumsum(counts, 0)))
-            continue
-        at, begun = begun[: part.learnt], begun[part.learnt :]
-        logs.append(np.cumsum(np.concatenate((at[None], _gains(part, part.bet, counts, before))), axis=0)[1:])
-        paths.append(logs[-1].min(-1))
-    items = state.items + np.cumsum(counts.sum((-1, -2)))
-    tests = _by_sign(paths, state.harm)
-    first, second = (sign.looked(tests[:, i], items) for i, sign in enumerate(state.signs))
-    totals = tuple((before + counts.sum(0)).ravel().tolist())
-    return replace(state, signs=(first, second), totals=totals, logs=tuple(np.concatenate(logs, -1)[-1].tolist()))

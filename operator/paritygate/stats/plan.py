@@ -277,8 +277,7 @@ def planned_gap(have_g: int, have_h: int, alpha: float, margin: float, flip_rate
     share, kinds = have_g / have if both else 0.5, _equal(flip_rate)
 
     def rule(counts: Ints, batch: int) -> Floats:
-        groups = counts.reshape(*counts.shape[:2], 2, 4)
-        signs = gap.planned_path(groups, margin, replace(gap.GAP_1, batch=batch))
+        signs = gap.planned_path(counts, margin, replace(gap.GAP_1, batch=batch))
         least: Floats = np.maximum.accumulate(signs, axis=1).min(-1)  # each sign latches at a time of its own
         return least
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from paritygate.api import GateRecord
 from paritygate.stats import gap
+from paritygate.stats.wealth import harm_threshold, pass_threshold
 
 from ..batchlog import decode_cells, encode_cells
 from .flips import ORDER
@@ -26,8 +27,8 @@ class GapProcess(TwoSided[gap.GapState]):
 
     def __init__(self, terms: Terms) -> None:
         self._terms, self.batch = terms, BATCH
-        self._pass = gap.start(terms.alpha)
-        self._harm = gap.start_harm(terms.hard, terms.alpha_fail)
+        self._pass = gap.start(pass_threshold(terms.alpha))
+        self._harm = gap.start(harm_threshold(terms.hard, terms.alpha_fail), harm=True)
         self._log: list[Ints] = [np.zeros((0, 2 * SECOND), np.int64)]
 
     def take(self, values: Ints) -> None:
@@ -57,11 +58,10 @@ class GapProcess(TwoSided[gap.GapState]):
         """Interval and proven margin of the gap's growth."""
         if not self.n:
             return {}
-        groups = self._batches.reshape(-1, 2, SECOND)
-        proven = gap.proven_margin(groups, gap.GAP_1, self._terms.alpha)
+        proven = gap.proven_margin(self._batches, gap.GAP_1, self._terms.alpha)
         if self.pass_at is not None and (proven is None or proven > self._terms.margin):
             proven = self._terms.margin
-        return {"interval": gap.interval(groups, self._terms.alpha), "proven_margin": proven}
+        return {"interval": gap.interval(self._batches, self._terms.alpha), "proven_margin": proven}
 
     def supports(self, record: GateRecord) -> bool:
         """Whether the counts give an interval and a margin no wider than these. It costs a search."""
@@ -69,9 +69,8 @@ class GapProcess(TwoSided[gap.GapState]):
 
     def _count(self, batches: Ints) -> None:
         self._log.append(batches)
-        groups = batches.reshape(-1, 2, SECOND)
-        self._pass = gap.advance(self._pass, groups, self._terms.margin)
-        self._harm = gap.advance(self._harm, groups, self._terms.margin)
+        self._pass = gap.advance(self._pass, batches, self._terms.margin)
+        self._harm = gap.advance(self._harm, batches, self._terms.margin)
 
     @property
     def _batches(self) -> Ints:
