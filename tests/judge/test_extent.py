@@ -104,6 +104,8 @@ def test_a_clean_run_says_what_it_did_not_look_at() -> None:
     said = "no NaN or infinity in 576 of 10,000 items: with 95 % confidence fewer than 0.52 % give one"
     assert finite_record(plan, 576, 10_000, 576).message == said
     assert finite_record(plan, 900, 10_000, 576).message == f"{said.replace('576', '900')} (by the 576 drawn in order)"
+    of_documents = a_plan(packs=[a_pack(cluster="document")])
+    assert finite_record(of_documents, 900, 10_000, 576).message.endswith("(by the 576 clusters drawn in order)")
     whole = finite_record(plan, 10_000, 10_000, 10_000)
     assert whole.message == "no NaN or infinity in all 10,000 items: with 95 % confidence fewer than 0.03 % give one"
     assert finite_record(plan, 5, 10, 0).message == "no NaN or infinity in 5 of 10 items"

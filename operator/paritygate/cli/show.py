@@ -74,7 +74,7 @@ def show_verdict(plan: EvaluationPlan, result: EvaluationResult, verdict: Verdic
     if result.gates:
         console.print()
         console.print(_gates(claims, sorted(result.gates, key=lambda record: _badness(claims[record.claim], record))))
-    for line in [*_beside(plan, result), *_items(result)]:
+    for line in [*_beside(plan, result), *_items(plan, result)]:
         console.print(escape(plain(line)), soft_wrap=True)
 
 
@@ -121,22 +121,25 @@ def _worth_a_look(plan: EvaluationPlan, result: EvaluationResult) -> list[str]:
     return [*lines, f"  and {more} more, in the record"] if more > 0 else lines
 
 
-def _items(result: EvaluationResult) -> list[str]:
+def _items(plan: EvaluationPlan, result: EvaluationResult) -> list[str]:
     if not result.items:
         return []
+    labelled = not plan.packs[0].unlabelled
     lines = []
     if result.repeated_items:
         lines.append(
             f"{result.repeated_items:,} items have the inputs of another, byte for byte: no new evidence, left out of "
             "all gates but those about these very items"
         )
-    lines += [
-        f"{result.items:,} items judged: {result.harmful_flips:,} newly wrong, {result.beneficial_flips:,} newly "
-        f"right, {result.neutral_flips:,} wrong in another way"
-    ]
+    moved = f"{result.neutral_flips:,} answered differently; nobody said what is right"
+    if labelled:
+        moved = f"{result.harmful_flips:,} newly wrong, {result.beneficial_flips:,} newly right, "
+        moved += f"{result.neutral_flips:,} wrong in another way"
+    lines.append(f"{result.items:,} items judged: {moved}")
     for flip in result.worst[:_WORST_FLIPS]:
         where = "".join(f", {column} {value}" for column, value in flip.slices.items())
-        said = f"  {flip.id}{where}: label {flip.label}, baseline {flip.baseline}, candidate {flip.candidate}"
+        label = f"label {flip.label}, " if labelled else ""
+        said = f"  {flip.id}{where}: {label}baseline {flip.baseline}, candidate {flip.candidate}"
         lines.append(f"{said} ({flip.confidence:.0%} sure)")
     used = [f"{told}, {where}" for where in ("baseline", "candidate") if (told := _used(result, where))]
     return [*lines, f"Utilisation, as context: {'; '.join(used)}"] if used else lines

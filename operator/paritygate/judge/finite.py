@@ -3,6 +3,8 @@
 from paritygate.api import Check, CheckRecord, EvaluationPlan
 from paritygate.stats.rate import share_without_a_hit
 
+from .units import clustered
+
 
 def finite_record(plan: EvaluationPlan, items: int, of_items: int, in_order: int) -> CheckRecord:
     """The record that none of `items` judged items of `of_items` gave NaN or infinity.
@@ -15,6 +17,7 @@ def finite_record(plan: EvaluationPlan, items: int, of_items: int, in_order: int
     looked_at = f"all {items:,} items" if items == of_items else f"{items:,} of {of_items:,} items"
     said = f"no NaN or infinity in {looked_at}"
     if in_order:
-        by = "" if in_order == items else f" (by the {in_order:,} drawn in order)"
+        drawn = f"{in_order:,}{' clusters' if clustered(plan) else ''}"
+        by = "" if in_order == items else f" (by the {drawn} drawn in order)"
         said += f": with {100 * (1 - alpha):.4g} % confidence fewer than {100 * below:.2g} % give one{by}"
     return CheckRecord(name=Check.FINITE, ok=True, message=said, items=items, of_items=of_items, share_below=below)

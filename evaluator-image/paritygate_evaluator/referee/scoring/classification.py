@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 import numpy.typing as npt
 from paritygate.api import Scores
-from paritygate.judge.columns import LOST, Column, Kind
+from paritygate.judge.columns import Column, Kind
 
 from ...wire import Array
 from ..client import Ints, Port
@@ -81,7 +81,8 @@ class ClassificationScorer(Scorer):
         columns = {c: (first != second).astype(np.int32) for c in self._columns if c.kind is Kind.DIFFERS}
         forecasts = None
         if self._scores is None:
-            confidence, of_baseline = self._guessed(outputs[1], outcomes), np.full(len(indices), np.nan, np.float32)
+            confidence = self._guessed(outputs[1], first != second)
+            of_baseline = np.full(len(indices), np.nan, np.float32)
         else:
             forecasts = probabilities(outputs[0], self._scores), probabilities(outputs[1], self._scores)
             if self._scores is Scores.PROBABILITIES:
@@ -176,11 +177,11 @@ class ClassificationScorer(Scorer):
             self._names.append(name)
         return number
 
-    def _guessed(self, output: Array, outcomes: npt.NDArray[np.int8]) -> Floats:
-        """How sure the candidate was of its harmful flips, when nobody says what the scores are."""
-        confidence = np.zeros(len(outcomes), np.float32)
-        lost = np.flatnonzero(outcomes == LOST)
-        confidence[lost] = _likely_confidence(output[lost]) if self._by_score else 1
+    def _guessed(self, output: Array, moved: npt.NDArray[np.bool_]) -> Floats:
+        """How sure the candidate was where it answers otherwise, when nobody says what the scores are."""
+        confidence = np.zeros(len(moved), np.float32)
+        told = np.flatnonzero(moved)
+        confidence[told] = _likely_confidence(output[told]) if self._by_score else 1
         return confidence
 
 
