@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -174,6 +175,7 @@ def test_a_killed_runner_leaves_nothing_even_when_its_models_are_at_work(lab: La
     asking.start()
     while not (lab.root / "models" / "candidate" / "at work").exists():
         assert asking.is_alive()
+        time.sleep(0.01)
     lab.process.kill()
     asking.join(10)
     assert gone(left)
