@@ -1,5 +1,6 @@
 """The baseline's answers are computed once: what is kept, what is not, and that no verdict depends on it."""
 
+import errno
 import json
 import os
 from collections.abc import Callable
@@ -10,6 +11,7 @@ import pytest
 from paritygate.api import Outcome
 from paritygate_evaluator.referee import evidence
 from paritygate_evaluator.referee.cache import OutputCache
+from paritygate_evaluator.referee.cache_room import remove
 
 from .case import Case
 
@@ -103,6 +105,23 @@ def test_a_folder_that_can_not_be_listed_is_still_read(tmp_path: Path, monkeypat
 
     monkeypatch.setattr(Path, "iterdir", denied)
     assert OutputCache(tmp_path, KEY, 10, PLENTY).take(ITEMS) is not None
+
+
+def test_what_finds_no_room_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(file: Path, text: str) -> None:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    cache = OutputCache(tmp_path, KEY, 10, PLENTY)
+    cache.begin(8)
+    cache.keep(ITEMS, [SCORES])
+    assert cache.take(ITEMS) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_somebody_else_removed_leaves_nothing_behind(tmp_path: Path) -> None:
+    remove(tmp_path / ("0" * 64))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_entry_that_has_become_too_large_is_not_used(tmp_path: Path) -> None:

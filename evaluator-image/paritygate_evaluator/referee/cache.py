@@ -134,13 +134,13 @@ class OutputCache:
             raise OSError(f"{needed:,} bytes, {record:,} an item, do not fit into {self.size:,}")
         # Not by the process id: it is the same in every pod, and what a killed one left would be in the way for ever.
         made = Path(tempfile.mkdtemp(prefix=f"{self._place.name}.", dir=self.folder))
-        made.chmod(0o755)
-        with (made / _ANSWERS).open("wb") as stream:
-            stream.truncate(needed)
-        (made / _ABOUT).write_text(json.dumps(about, indent=2, sort_keys=True))
         try:
+            made.chmod(0o755)
+            with (made / _ANSWERS).open("wb") as stream:
+                stream.truncate(needed)
+            (made / _ABOUT).write_text(json.dumps(about, indent=2, sort_keys=True))
             made.rename(self._place)
-        except OSError:  # the other one was first, and its folder is as good; or what is there is no entry of ours
+        except OSError:  # no room, or the other one was first, and its folder is as good; or an entry of nobody's
             shutil.rmtree(made, ignore_errors=True)
         if not self._open():
             raise OSError(f"{self._place} can't be used")

@@ -4,6 +4,7 @@ Several evaluators may do this at once, and any may be killed: an entry first lo
 of it, then its files. Names that are none of ours are left alone: the folder may be somebody's own.
 """
 
+import contextlib
 import re
 import shutil
 import tempfile
@@ -72,7 +73,8 @@ def remove(entry: Path) -> None:
     """Remove an entry: its name in one step, then its files."""
     try:
         gone = Path(tempfile.mkdtemp(prefix=f"{entry.name.partition('.')[0]}.", dir=entry.parent))
-        entry.rename(gone)
     except OSError:
-        return  # somebody else removes it
+        return
+    with contextlib.suppress(OSError):  # somebody else removes it
+        entry.rename(gone)
     shutil.rmtree(gone, ignore_errors=True)
