@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from paritygate.stats import latency
-from paritygate.stats.latency import block_order, dither, log_rounds, profile, rounds
+from paritygate.stats.latency import dither, log_rounds, profile, rounds
 from paritygate.stats.wealth import pass_threshold
 
 SEED = hashlib.sha256(b"one comparison").digest()
@@ -172,13 +172,6 @@ def test_the_luck_of_processes_passes_no_more_often_than_alpha() -> None:
         proved += max(log_rounds(b[:n], c[:n], 0.5, 1.0) for n in ends) >= pass_threshold(0.05)
     assert proved / paths <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / paths)
     assert proved > 0, "wealth that never grows proves nothing"
-
-
-def test_the_order_of_calls_is_preregistered() -> None:
-    order = block_order(SEED, 1000)
-    assert set(order) == {"ABBA", "BAAB"}
-    assert 430 < order.count("ABBA") < 570
-    assert block_order(SEED, 10) == order[:10]
 
 
 def test_dither_breaks_the_ties_of_a_ticking_timer_and_repeats() -> None:

@@ -23,7 +23,7 @@ from itertools import count, islice, pairwise, takewhile
 import numpy as np
 import numpy.typing as npt
 
-from .order import coins, uniforms
+from .order import uniforms
 from .wealth import Floats, Ints, check_fraction, log_mean_exp, pass_threshold
 
 # Few bets, each with weight to spare: 10 to 30 % fewer blocks at p95 and p99 than the 52 of a finer grid, as many at
@@ -34,11 +34,6 @@ _SMALLEST_PAYOFF = 0.01
 _STAKES = np.array([1.0, 1.0, 0.7, 0.4])
 _ROUND, _EVEN = 50, 10
 _WIDEST = 8.0  # ratios beyond it are reported as unbounded
-
-
-def block_order(seed: bytes, count: int) -> list[str]:
-    """The order of the calls in the first `count` blocks, "ABBA" or "BAAB" (A = baseline), by preregistered coins."""
-    return ["ABBA" if first else "BAAB" for first in coins(seed, "blocks", count)]
 
 
 def dither(times: npt.ArrayLike, tick: float, seed: bytes, place: str) -> Floats:

@@ -9,6 +9,7 @@ real rule. Every plan is for a candidate that loses nothing, from a fixed seed.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -100,15 +101,8 @@ def simulate(
     if not abs(loss) <= flip_rate <= 1:
         raise ValueError(f"a loss of {loss} needs a flip rate between {abs(loss)} and 1, got {flip_rate}")
     kinds = np.array([(flip_rate + loss) / 2, (flip_rate - loss) / 2, 1 - flip_rate, 0])
-    return _ends(
-        lambda counts, _: flip.gains(counts, margin, bet).path(),
-        alpha,
-        kinds,
-        bet.batch,
-        items // bet.batch,
-        paths,
-        seed,
-    )
+    rule = partial(_flip_rule, margin=margin, bet=bet)
+    return _ends(rule, alpha, kinds, bet.batch, items // bet.batch, paths, seed)
 
 
 def planned_power(
@@ -174,12 +168,15 @@ def planned_rate(have: int, alpha: float, limit: float, flip_rate: float) -> Pla
 
     Raises ValueError for alpha or limit outside (0, 1).
     """
-    expected = min(check_fraction("limit", limit), 1.5 * flip_rate) / 3
+    expected, horizon = (
+        min(check_fraction("limit", limit), 1.5 * flip_rate) / 3,
+        _brownian_items(alpha, limit, limit / 4),
+    )
 
     def rule(counts: Ints, batch: int) -> Floats:
         return rate.gains(counts, limit, replace(rate.RATE_1, batch=batch)).path()
 
-    return _planned(have, rule, alpha, np.array([expected, 1 - expected]), _brownian_items(alpha, limit, limit / 4))
+    return _planned(have, rule, alpha, np.array([expected, 1 - expected]), horizon)
 
 
 def planned_bounded(have: int, alpha: float, margin: float, v0: float, v: float | None = None) -> Planned:
@@ -194,10 +191,7 @@ def planned_bounded(have: int, alpha: float, margin: float, v0: float, v: float 
     often = 0.9 * v / large**2
     small = math.sqrt(0.1 * v / (1 - often))
     losses, kinds = np.array([large, -large, small, -small]), np.array([often, often, 1 - often, 1 - often]) / 2
-
-    def rule(counts: Ints, batch: int) -> Floats:
-        return flip.gains(counts, margin, FlipBet(v0=v0, batch=batch), losses=losses).path()
-
+    rule = partial(_flip_rule, margin=margin, bet=FlipBet(v0=v0), losses=losses)
     return _planned(have, rule, alpha, kinds, _brownian_items(alpha, margin, v))
 
 
@@ -233,7 +227,7 @@ def planned_locked(population: int, alpha: float, margin: float, flip_rate: floa
 def planned_ratio(
     have: int, alpha: float, margin: float, metric: ratio.RatioMetric, prevalence: float, flip_rate: float
 ) -> Planned:
-    """Plan of `ratio` for precision, F-beta or Jaccard (8 kinds of item), for an equal candidate.
+    """Plan of `ratio` for an equal candidate.
 
     `prevalence` is the share of items whose label is positive; recall and precision of both models are `QUALITY`; a
     quarter of the flips falls on each of the four ways to disagree, as far as there are errors enough.
@@ -247,7 +241,7 @@ def planned_ratio(
     theta, threshold = ratio.ratio_estimates(metric, kinds)[0] or 0.0, pass_threshold(alpha)
     spread = 4 * moved / (prevalence * QUALITY)  # of a said positive, about
     horizon = _brownian_items(alpha, margin, spread) / prevalence
-    # The bets are fixed, none of them is small: for a margin far below them no number of items would do.
+    # The bets are fixed: for a margin far below the smallest no number of items would do.
     while ratio.log_e(metric, np.rint(horizon * kinds).astype(np.int64), margin) < threshold:
         horizon *= 2
         if horizon > LONGEST:
@@ -268,9 +262,8 @@ def planned_ratio(
 def planned_gap(have_g: int, have_h: int, alpha: float, margin: float, flip_rate: float) -> Planned:
     """Plan of `gap`, for a candidate that loses nothing in either group, each of them flipping at `flip_rate`.
 
-    `needed` counts the items of both groups, in the proportion of those at hand (half and half, with power 0,
-    if one has none).
-    Raises ValueError for alpha or margin outside (0, 1) or a flip rate outside [0, 1].
+    `needed` counts the items of both groups, in the proportion of those at hand (half and half, with power 0, if one
+    has none). Raises ValueError for alpha or margin outside (0, 1) or a flip rate outside [0, 1].
     """
     check_fraction("margin", margin)
     have, both = have_g + have_h, min(have_g, have_h) > 0
@@ -285,6 +278,10 @@ def planned_gap(have_g: int, have_h: int, alpha: float, margin: float, flip_rate
     both_kinds = np.concatenate((share * kinds, (1 - share) * kinds))
     found = _planned(have, rule, alpha, both_kinds, horizon, GAP_PATHS, lambda batches: -(-batches // FEW_LOOKS))
     return found if both else replace(found, power=0.0)
+
+
+def _flip_rule(counts: Ints, batch: int, margin: float, bet: FlipBet, losses: Floats = flip.LOSSES) -> Floats:
+    return flip.gains(counts, margin, replace(bet, batch=batch), losses=losses).path()
 
 
 def _equal(flip_rate: float) -> Floats:
