@@ -41,3 +41,15 @@ def test_a_tool_that_is_no_name_is_not_printed(tmp_path: Path, capsys: pytest.Ca
 
 def test_one_of_this_version_is_rechecked(tmp_path: Path) -> None:
     assert main(["verify", written(tmp_path, ())]) == 0
+
+
+@pytest.mark.parametrize("tool", ["paritygate 0.0.9", 7])
+def test_what_does_not_hold_tells_another_tool_that_made_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], tool: object
+) -> None:
+    file = Path(written(tmp_path, (), tool=tool))
+    file.write_text(file.read_text().replace("flip/1 ", "flip/0 "))
+    assert main(["verify", str(file)]) == 4
+    said = capsys.readouterr().out
+    assert "the record says 'flip/0" in said
+    assert f"It was made by {tool if isinstance(tool, str) else 'an unknown tool'}, this is paritygate" in said

@@ -73,15 +73,15 @@ def verify(options: argparse.Namespace) -> int:
         result = EvaluationResult.model_validate(document["result"])
         stated, digests = document["verdict"], document["digests"]
         if lacking := _lacking(document["plan"], plan, digests):
-            return _other_version(document.get("tool"), lacking)
+            return _other_version(document, lacking)
         verdict = recompute(plan, result)
         _holds(plan, result, verdict, stated, digests)
     except OSError as error:
         raise UsageError(f"{options.evidence} can't be read: {error.strerror}") from error
     except ResultRefused as error:
-        return _broken(plain(str(error)))
+        return _broken(plain(str(error)), document)
     except ValidationError as error:
-        return _broken("\n".join(map(plain, str(error).splitlines())))
+        return _broken("\n".join(map(plain, str(error).splitlines())), document)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         said = f"not an evidence file ({error}); give what `paritygate check --evidence FILE` wrote"
         raise UsageError(f"{options.evidence}: {said}") from error
@@ -117,16 +117,25 @@ def _lacking(written: Mapping[str, Any], plan: EvaluationPlan, digests: Mapping[
     return sorted(lacking) if digests.get("plan") == digest_of(written) else []
 
 
-def _other_version(tool: object, lacking: Sequence[str]) -> int:
+def _made_by(document: Mapping[str, Any]) -> str:
+    tool = document.get("tool")
+    return tool if isinstance(tool, str) and re.fullmatch(r"paritygate [\w.+!-]{1,40}", tool) else "an unknown tool"
+
+
+def _other_version(document: Mapping[str, Any], lacking: Sequence[str]) -> int:
     """A record of older rules is neither true nor false by those of today."""
-    made = tool if isinstance(tool, str) and re.fullmatch(r"paritygate [\w.+!-]{1,40}", tool) else "an unknown tool"
     print(
-        f"This version (paritygate {version('paritygate')}) can't recheck the evidence: it was made by {made} before "
-        f"plans told {', '.join(lacking)}, and its digests are of a plan without. Recheck it with what made it"
+        f"This version (paritygate {version('paritygate')}) can't recheck the evidence: it was made by "
+        f"{_made_by(document)} before plans told {', '.join(lacking)}, and its digests are of a plan without. Recheck it with what made it"
     )
     return EXIT_CODES[Outcome.ERROR]
 
 
-def _broken(why: str) -> int:
+def _broken(why: str, document: Mapping[str, Any]) -> int:
     print(f"The evidence does not hold: {why}")
+    ours, made = f"paritygate {version('paritygate')}", _made_by(document)
+    if made != ours:
+        print(
+            f"It was made by {made}, this is {ours}: rules may have changed between them; recheck it with what made it"
+        )
     return EXIT_CODES[Outcome.ERROR]
