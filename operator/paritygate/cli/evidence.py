@@ -124,9 +124,10 @@ def _made_by(document: Mapping[str, Any]) -> str:
 
 def _other_version(document: Mapping[str, Any], lacking: Sequence[str]) -> int:
     """A record of older rules is neither true nor false by those of today."""
+    ours, told = f"paritygate {version('paritygate')}", ", ".join(lacking)
     print(
-        f"This version (paritygate {version('paritygate')}) can't recheck the evidence: it was made by "
-        f"{_made_by(document)} before plans told {', '.join(lacking)}, and its digests are of a plan without. Recheck it with what made it"
+        f"This version ({ours}) can't recheck the evidence: it was made by {_made_by(document)} before plans told "
+        f"{told}, and its digests are of a plan without. Recheck it with what made it"
     )
     return EXIT_CODES[Outcome.ERROR]
 
