@@ -27,15 +27,15 @@ def written(folder: Path, lacking: tuple[str, ...], **update: object) -> str:
 
 
 def test_a_record_of_an_older_version_is_said_to_be_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = written(tmp_path, ("everyItem", "unlabelled"), tool="paritygate 0.0.9")
+    file = written(tmp_path, ("latencyBlocks", "mustPass"), tool="paritygate 0.0.9")
     assert main(["verify", file]) == 4
     said = capsys.readouterr().out
-    assert "made by paritygate 0.0.9 before plans told everyItem, packs.unlabelled" in said
+    assert "made by paritygate 0.0.9 before plans told latencyBlocks, packs.mustPass" in said
     assert "does not hold" not in said
 
 
 def test_a_tool_that_is_no_name_is_not_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["verify", written(tmp_path, ("everyItem",), tool="paritygate 1\x1b[2J")]) == 4
+    assert main(["verify", written(tmp_path, ("latencyBlocks",), tool="paritygate 1\x1b[2J")]) == 4
     assert "an unknown tool" in capsys.readouterr().out
 
 
@@ -53,3 +53,25 @@ def test_what_does_not_hold_tells_another_tool_that_made_it(
     said = capsys.readouterr().out
     assert "the record says 'flip/0" in said
     assert f"It was made by {tool if isinstance(tool, str) else 'an unknown tool'}, this is paritygate" in said
+
+
+PLAN = "alpha alphaBudget alphaFail baseline candidate candidateNumber claims environment executionProviders"
+PLAN += " flipRate formats inference latencyBlocks packs planSchema purpose runtime technique"
+PACK = "criticalClasses declared derived groups inputs labels mustPass name perturbations slices task version"
+
+
+def test_a_plan_that_uses_nothing_new_has_the_digest_it_had() -> None:
+    """What a plan gains later is `None` or `_unsaid` by default: else an upgrade evaluates everything again."""
+    plan = a_plan().dump()
+    assert set(plan) == set(PLAN.split())
+    assert all(set(pack) == set(PACK.split()) for pack in plan["packs"])  # type: ignore[attr-defined]
+
+
+def test_what_a_result_gains_later_leaves_older_records_whole(tmp_path: Path) -> None:
+    file = Path(written(tmp_path, ()))
+    document = json.loads(file.read_text())
+    for name in ("repeatedItems", "exploratory"):
+        del document["result"][name]
+    document["digests"]["result"] = digest_of(document["result"])
+    file.write_text(json.dumps(document))
+    assert main(["verify", str(file)]) == 0

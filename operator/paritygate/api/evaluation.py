@@ -22,6 +22,12 @@ MOST_GATES: Final = 1280
 """Of one evaluation: one for each of a thousand classes, and others. A report of so many is nearly as large as fits."""
 
 
+def _unsaid(value: object) -> bool:
+    """Whether a field of a plan stays out of it: plans that don't use what is new keep their digests, and so nothing is
+    evaluated again after an upgrade."""
+    return not value
+
+
 class Claim(Model):
     """A gate with every default filled in: one claim, or one for each value of `slice_by`."""
 
@@ -75,7 +81,9 @@ class PlannedPack(Model):
         default=(), max_length=8, description="Changes of the inputs that gates may name."
     )
     corpus: Corpus | None = None
-    unlabelled: bool = Field(default=False, description="Whether nobody said what is right: no label is read.")
+    unlabelled: bool = Field(
+        default=False, exclude_if=_unsaid, description="Whether nobody said what is right: no label is read."
+    )
     cluster: Label | None = Field(default=None, description="The column of the labels whose values are the clusters.")
 
 
@@ -133,7 +141,9 @@ class EvaluationPlan(Model):
     threads: int | None = Field(default=None, description="Threads of the runtime; absent: the container's cpu quota.")
     latency_blocks: int = Field(default=2000, description="Most blocks of four calls a latency gate may use.")
     every_item: bool = Field(
-        default=False, description="Whether every item is run, also when all gates are decided without some of them."
+        default=False,
+        exclude_if=_unsaid,
+        description="Whether every item is run, also when all gates are decided without some of them.",
     )
     max_items: int | None = Field(
         default=None, description="Most items judged in all; one counts again under each perturbation."

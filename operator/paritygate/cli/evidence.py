@@ -75,7 +75,7 @@ def verify(options: argparse.Namespace) -> int:
         if lacking := _lacking(document["plan"], plan, digests):
             return _other_version(document, lacking)
         verdict = recompute(plan, result)
-        _holds(plan, result, verdict, stated, digests)
+        _holds(plan, document["result"], verdict, stated, digests)
     except OSError as error:
         raise UsageError(f"{options.evidence} can't be read: {error.strerror}") from error
     except ResultRefused as error:
@@ -92,14 +92,14 @@ def verify(options: argparse.Namespace) -> int:
 
 def _holds(
     plan: EvaluationPlan,
-    result: EvaluationResult,
+    result: Mapping[str, Any],
     verdict: Verdict,
     stated: dict[str, str],
     digests: dict[str, str],
 ) -> None:
     if digests.get("plan") != plan_digest(plan):
         raise ResultRefused(f"the plan has digest {plan_digest(plan)}, the file states {digests.get('plan')}")
-    if digests.get("result") != digest_of(result.dump()):
+    if digests.get("result") != digest_of(result):
         raise ResultRefused("the result was changed after it was written: its digest is another")
     if (stated.get("outcome"), stated.get("reason")) != (verdict.outcome, verdict.reason):
         raise ResultRefused(
