@@ -118,6 +118,6 @@ def test_counts_of_one_gate_at_a_time_are_held(monkeypatch: pytest.MonkeyPatch) 
 
     plan = a_plan({"name": "by-class", "metric": "Recall", "margin": "0.3"})
     result = World(np.arange(3000) % 5).judged(plan)
-    monkeypatch.setattr("paritygate.judge.recheck.ItemTally", Counted)
+    monkeypatch.setattr("paritygate.judge.recheck.replay.ItemTally", Counted)
     assert recompute(plan, result).outcome is Outcome.PASSED
     assert len(held) == len(result.gates) == 7

@@ -17,7 +17,7 @@ from paritygate.api import (
 )
 from paritygate.api.policy import EvaluationLimits
 from paritygate.judge import ResultRefused, expand, recompute
-from paritygate.judge.membership import LEAST_CAP
+from paritygate.judge.recheck.membership import LEAST_CAP
 
 from .case import World, a_pack, a_plan, excluded, gate, retold
 

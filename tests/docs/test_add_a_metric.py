@@ -156,7 +156,7 @@ def test_the_blocks_are_in_style_and_name_what_is_there(product: Path) -> None:
         "operator/paritygate/judge/gates.py": ["_MOST"],
         "operator/paritygate/judge/wording.py": ["SHARES"],
         "operator/paritygate/judge/columns.py": ["_NOT_ON_ANSWERS", "column_of", "_KINDS"],
-        "operator/paritygate/judge/coherence.py": ["_batch"],
+        "operator/paritygate/judge/recheck/coherence.py": ["_batch"],
         "operator/paritygate/judge/processes/__init__.py": ["_MAKERS"],
         "tests/independent/gates.py": ["FLIPS"],
     }

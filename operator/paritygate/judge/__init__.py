@@ -1,7 +1,6 @@
 """Packs, policy and outcomes in; gates and a verdict out. Pure."""
 
 from .budget import alpha_of
-from .coherence import MOST_ITEMS, ResultRefused
 from .columns import BOTH_RIGHT, BOTH_WRONG, LOST, UNKNOWN, WON, Column, Kind, column_of
 from .culprits import culprits
 from .declared import PlannedGate, declared_sizes, plan_power
@@ -13,7 +12,7 @@ from .gates import LABEL, Gate, Items, expand
 from .latency import ControlTally, LatencyTally, block_orders, check_blocks, decode_blocks, encode_blocks, round_of
 from .packs import PACK, PlanError, planned_pack
 from .plan import build_plan, order_seed, plan_digest
-from .recheck import recompute
+from .recheck import MOST_ITEMS, ResultRefused, recompute
 from .strict import strict_json
 from .tally import ItemTally, hard_gates
 from .units import of_these_items

@@ -18,6 +18,15 @@ from paritygate.api import (
     Reason,
 )
 
+from ..culprits import Peak, culprits
+from ..departure import explained
+from ..figures import figure_record
+from ..gates import Gate
+from ..latency import Blocks, ControlTally, LatencyTally, decode_blocks
+from ..plan import plan_digest
+from ..power import planned
+from ..tally import ItemTally
+from ..verdict import Verdict, conclude
 from .coherence import (
     ResultRefused,
     check_gates,
@@ -27,16 +36,7 @@ from .coherence import (
     check_without_evidence,
     unmeasured,
 )
-from .culprits import Peak, culprits
-from .departure import explained
 from .extent import check_extent, check_suspects
-from .figures import figure_record
-from .gates import Gate
-from .latency import Blocks, ControlTally, LatencyTally, decode_blocks
-from .plan import plan_digest
-from .power import planned
-from .tally import ItemTally
-from .verdict import Verdict, conclude
 
 TOLERANCE = 1e-9
 

@@ -23,13 +23,13 @@ from paritygate.api import (
 )
 from paritygate.stats.flip import FLIP_1
 
-from .batchlog import tokens
-from .columns import Kind, column_of
-from .gates import LABEL
+from ..batchlog import tokens
+from ..columns import Kind, column_of
+from ..gates import LABEL
+from ..processes import confusion, gap
+from ..units import by_cluster, of_these_items
+from ..verdict import most_moved
 from .membership import LEAST_CAP, check_members, held
-from .processes import confusion, gap
-from .units import by_cluster, of_these_items
-from .verdict import most_moved
 
 MOST_ITEMS = 1 << 22
 """Items in all packs together. A replay takes memory in proportion: a result must not be able to ask for all of it."""

@@ -11,10 +11,10 @@ from math import isqrt
 
 from paritygate.api import PER_CLASS, TRAITS, Claim, EvaluationPlan, Evidence, GateRecord, Task
 
-from .batchlog import MOST_UNITS, decode_cells
-from .declared import declared_sizes
-from .processes import confusion, gap
-from .units import clustered, of_these_items
+from ..batchlog import MOST_UNITS, decode_cells
+from ..declared import declared_sizes
+from ..processes import confusion, gap
+from ..units import clustered, of_these_items
 
 LEAST_CAP = MOST_UNITS
 """A gate of this many items may have been cut to what a record holds: its size says nothing about the packs."""

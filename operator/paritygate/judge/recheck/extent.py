@@ -15,10 +15,10 @@ from paritygate.api import (
     Outcome,
 )
 
+from ..declared import declared_sizes
+from ..exploratory import MOST_VALUES, guards, named, overall_claim
+from ..finite import finite_record
 from .coherence import ResultRefused, unmeasured
-from .declared import declared_sizes
-from .exploratory import MOST_VALUES, guards, named, overall_claim
-from .finite import finite_record
 
 TOLERANCE = 1e-9
 
