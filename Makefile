@@ -25,7 +25,7 @@ check: env ## Formatting, lint, types, import rules, generated files
 unit: env ## Tests that need nothing but Python (under a minute)
 	$(PYTEST) -m "not whole and not api and not cluster and not alone" -n auto --dist loadgroup
 
-test-whole: env ## Whole evaluations of real models, torch among them
+test-whole: env ## Whole evaluations of real models, torch among them; simulations of error rates
 	$(PYTEST) -m whole -n auto --dist loadgroup
 
 test-api: env ## Tests against a real API server, control plane only

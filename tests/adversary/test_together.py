@@ -166,6 +166,7 @@ def test_a_slice_of_nothing_but_copies_is_refused_where_it_may_not_be_left_out()
     assert [gate.name for gate in gates if gate.refused] == ["cut/A"]
 
 
+@pytest.mark.whole
 def test_more_clusters_than_a_record_holds_are_judged_on_those_it_holds() -> None:
     """And all of their items are run where the policy wants every one: that is no contradiction."""
     items = LEAST_CAP + 1000

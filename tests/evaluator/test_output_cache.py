@@ -186,6 +186,7 @@ def test_an_entry_that_is_removed_while_it_is_read_is_a_miss(tmp_path: Path) -> 
     assert OutputCache(tmp_path, KEY, 10, PLENTY).take(ITEMS) is None
 
 
+@pytest.mark.whole
 def test_the_next_candidate_is_judged_on_the_kept_answers_with_the_same_verdict(case: Case, tmp_path: Path) -> None:
     case.cache = tmp_path / "cache"
     case.cache.mkdir()
@@ -199,6 +200,7 @@ def test_the_next_candidate_is_judged_on_the_kept_answers_with_the_same_verdict(
     assert [gate.batch_log for gate in case.judge().gates] == [gate.batch_log for gate in second.gates]
 
 
+@pytest.mark.whole
 def test_answers_that_the_baseline_does_not_give_are_found_out_and_thrown_away(case: Case, tmp_path: Path) -> None:
     case.cache = tmp_path / "cache"
     case.cache.mkdir()

@@ -77,6 +77,7 @@ def test_an_overlap_is_inconclusive_with_the_items_and_nothing_is_judged(case: C
     assert recompute(case.plan(), result).reason is Reason.CALIBRATION_OVERLAP
 
 
+@pytest.mark.whole
 def test_other_calibration_data_changes_nothing(case: Case) -> None:
     case.calibration = case.inputs_of()["x"][:3] + 0.5
     assert case.judge().outcome is Outcome.PASSED

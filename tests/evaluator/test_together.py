@@ -130,6 +130,7 @@ def repeating(case: Case, contents: int) -> None:
     case.inputs = {"x": x[np.arange(len(x)) % contents]}
 
 
+@pytest.mark.whole
 def test_repeats_are_left_out_and_told(case: Case) -> None:
     repeating(case, 1400)
     result = case.judge()
@@ -140,6 +141,7 @@ def test_repeats_are_left_out_and_told(case: Case) -> None:
     assert recompute(case.plan(), result).outcome is Outcome.PASSED
 
 
+@pytest.mark.whole
 def test_a_gate_that_repeats_leave_too_small_is_refused_with_their_number(case: Case) -> None:
     repeating(case, 40)
     result = case.judge()
@@ -152,6 +154,7 @@ def test_a_gate_that_repeats_leave_too_small_is_refused_with_their_number(case: 
     assert recompute(case.plan(), result).reason is Reason.UNDERPOWERED
 
 
+@pytest.mark.whole
 def test_a_candidate_that_fails_on_whole_documents_fails(case: Case) -> None:
     case.lose(lambda i: i // 4 % 5 == 0)
     in_documents(case, 4)
@@ -175,6 +178,7 @@ def in_documents(case: Case, size: int) -> None:
     case.labels = "\n".join(["id,label,scanner,document", *rows]) + "\n"
 
 
+@pytest.mark.whole
 def test_documents_pass_when_they_are_enough_and_the_record_proves_it(case: Case) -> None:
     case.gates = ({"name": "accuracy", "metric": "Accuracy", "margin": "0.04"},)
     in_documents(case, 2)

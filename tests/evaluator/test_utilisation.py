@@ -114,6 +114,7 @@ def test_what_the_record_says_of_it(told: list[dict[str, Any]], provider: str, s
     assert used.told("baseline", 2, provider) == shown
 
 
+@pytest.mark.whole
 def test_an_evaluation_tells_it_and_what_it_looked_at(tmp_path: Path) -> None:
     case = Case(tmp_path)
     result = case.judge()

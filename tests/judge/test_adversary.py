@@ -230,6 +230,7 @@ def test_times_shaped_to_pass_are_refused(forge: Callable[[EvaluationResult], di
         recompute(plan, result.model_copy(update=forge(result)))
 
 
+@pytest.mark.whole
 def test_a_candidate_that_was_fast_and_then_slow_can_not_hide_the_harm() -> None:
     plan, result = timed()
     draw = np.random.default_rng(5)

@@ -129,6 +129,7 @@ def test_a_document_larger_than_a_look_is_counted() -> None:
 
 
 @pytest.mark.parametrize("alike", [1.0, 0.5])
+@pytest.mark.whole
 def test_documents_at_the_margin_pass_no_more_often_than_alpha(alike: float) -> None:
     assert at_the_margin(alike, paths=400) <= ALLOWED
 
@@ -137,6 +138,7 @@ def test_repeats_at_the_margin_pass_no_more_often_than_alpha() -> None:
     assert repeats_at_the_margin(paths=400) <= ALLOWED
 
 
+@pytest.mark.whole
 def test_counted_as_items_they_would() -> None:
     """What the two tests above see."""
     assert at_the_margin(1.0, 400, margin=0.03, count=400, clusters=False) > 0.1

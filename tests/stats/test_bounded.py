@@ -133,6 +133,7 @@ def test_the_proven_margin_is_the_smallest_that_latches() -> None:
     assert proven_margin([SCALE] * 400, BOUNDED_1, ALPHA) is None
 
 
+@pytest.mark.whole
 def test_the_interval_seldom_misses_the_truth_and_narrows() -> None:
     draw, missed = np.random.default_rng(5), 0
     for _ in range(300):
@@ -156,6 +157,7 @@ def at_the_margin(paths: int, items: int, units: int, spread: int) -> np.ndarray
 
 
 @pytest.mark.parametrize(("units", "spread", "items"), [(80, 6400, 4000), (320, 8192, 2000)])
+@pytest.mark.whole
 def test_at_the_boundary_false_passes_stay_within_alpha(units: int, spread: int, items: int) -> None:
     paths = 2000
     wealth = gains(at_the_margin(paths, items, units, spread), units * UNIT).path()

@@ -118,6 +118,7 @@ def test_an_impossible_bet_is_refused(wrong: dict[str, float]) -> None:
 
 
 @pytest.mark.parametrize(("m", "f"), [(0.01, 0.01), (0.01, 0.02), (0.02, 0.10)])
+@pytest.mark.whole
 def test_at_the_boundary_false_passes_stay_within_alpha(m: float, f: float) -> None:
     paths, batches = 2000, 1000
     counts = np.random.default_rng(5).multinomial(8, [(f + m) / 2, (f - m) / 2, 1 - f, 0], size=(paths, batches))

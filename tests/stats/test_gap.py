@@ -178,6 +178,7 @@ def test_a_candidate_that_helps_the_group_behind_passes_and_is_never_blamed() ->
 @pytest.mark.parametrize(
     ("before", "after", "batches"), [(0.9, 0.75, 40), (0.85, 0.77, 40), (0.8, 0.72, 30), (0.9, 0.82, 220)]
 )
+@pytest.mark.whole
 def test_harm_is_seen_though_the_groups_were_equal_before(before: float, after: float, batches: int) -> None:
     g, h = kinds(0.9, 0.9, 0.03), kinds(before, after, before - after + 0.02)
     assert proved(drawn(g, h, 24, batches), g, h, harm=True) > 0.7
@@ -198,6 +199,7 @@ AT_THE_BOUNDARY = [
 
 
 @pytest.mark.parametrize(("g", "h"), [row[1:] for row in AT_THE_BOUNDARY], ids=[row[0] for row in AT_THE_BOUNDARY])
+@pytest.mark.whole
 def test_at_the_boundary_neither_side_errs_beyond_alpha(g: np.ndarray, h: np.ndarray) -> None:
     runs = drawn(g, h, 2000, 60)
     allowed = ALPHA + 3 * math.sqrt(ALPHA * (1 - ALPHA) / len(runs))

@@ -43,6 +43,7 @@ def test_more_items_never_widen_the_interval() -> None:
     assert (np.diff(bounds[:, 1]) <= 0).all()
 
 
+@pytest.mark.whole
 def test_the_interval_seldom_misses_the_truth() -> None:
     missed = 0
     for seed in range(300):

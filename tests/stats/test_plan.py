@@ -214,6 +214,7 @@ def test_the_plan_of_a_ratio_keeps_its_word() -> None:
     assert passed == pytest.approx(0.88, abs=0.08)
 
 
+@pytest.mark.whole
 def test_the_plan_of_a_gap_keeps_its_word() -> None:
     planned = planned_gap(10**6, 10**6, 0.05, 0.05, 0.04)
     shares = [0.01, 0.01, 0.43, 0.05] * 2
