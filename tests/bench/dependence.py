@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from paritygate.judge import scenarios
 from paritygate.stats import bounded, flip, gap, harm, judged, locked, multiple, plan, rate, ratio
 from paritygate.stats.wealth import Wealth, harm_threshold, pass_threshold
 
@@ -199,7 +200,7 @@ def _power(name: str, share: float) -> dict[str, Any]:
 
 def _power_of_other_kinds() -> list[dict[str, Any]]:
     draw, f = np.random.default_rng(25), 0.03
-    items = plan.planned_rate(0, ALPHA, 0.03, 0.02).needed
+    items = scenarios.planned_rate(0, ALPHA, 0.03, 0.02).needed
     hits = draw.binomial(8, 0.01, size=(PATHS, items // 8))
     rows = [
         _power(
@@ -207,17 +208,17 @@ def _power_of_other_kinds() -> list[dict[str, Any]]:
             float(_passed(rate.gains(np.stack((hits, 8 - hits), -1), 0.03).path()).mean()),
         )
     ]
-    items = plan.planned_bounded(0, ALPHA, 0.01, 0.001).needed
+    items = scenarios.planned_bounded(0, ALPHA, 0.01, 0.001).needed
     size = np.where(draw.random((PATHS, items)) < 0.1, 3, 1 / 3) * math.sqrt(0.001)
     units = bounded.to_units(size * draw.choice([-1, 1], size.shape))
     rows.append(
         _power(f"bounded loss, margin 1%, {items} items", float(_passed(bounded.gains(units, 0.01).path()).mean()))
     )
-    items = plan.planned_locked(LOCKED, ALPHA, 0.01, f).needed
+    items = scenarios.planned_locked(LOCKED, ALPHA, 0.01, f).needed
     counts = draw.multinomial(8, [f / 2, f / 2, 1 - f, 0], size=(PATHS, LOCKED // 8))
     wealth = locked.gains(counts, LOCKED, 0.01, flip.FlipBet(v0=f, cap=0.95)).path()[:, : items // 8]
     rows.append(_power(f"locked set of {LOCKED}, margin 1%, {items} items", float(_passed(wealth).mean())))
-    items = plan.planned_ratio(0, ALPHA, 0.03, ratio.precision(), 0.2, 0.02).needed
+    items = scenarios.planned_ratio(0, ALPHA, 0.03, ratio.precision(), 0.2, 0.02).needed
     shares = [0.775, 0.005, 0.005, 0.015, 0.015, 0.005, 0.005, 0.175]
     totals = np.cumsum(draw.multinomial(items // 24, shares, size=(400, 24)), axis=1)
     rows.append(
@@ -225,7 +226,7 @@ def _power_of_other_kinds() -> list[dict[str, Any]]:
             f"precision, margin 3%, {items} items", float(_passed(ratio.log_e(ratio.precision(), totals, 0.03)).mean())
         )
     )
-    items = plan.planned_gap(1, 1, ALPHA, 0.05, 0.04).needed
+    items = scenarios.planned_gap(1, 1, ALPHA, 0.05, 0.04).needed
     counts = draw.multinomial(32, [0.01, 0.01, 0.43, 0.05] * 2, size=(200, items // 32))
     latched = [(gap.log_e_path(run, 0.05) >= pass_threshold(ALPHA)).any(0).all() for run in counts]
     return [

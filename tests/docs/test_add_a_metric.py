@@ -152,7 +152,9 @@ def test_the_blocks_are_in_style_and_name_what_is_there(product: Path) -> None:
     named = re.findall(r"`((?:operator|evaluator-image|tests|examples)/[\w./-]*)`", text)
     assert [path for path in named if not (ROOT / path).exists()] == []
     inside = {
-        "operator/paritygate/judge/power.py": ["SPREAD", "planned"],
+        "operator/paritygate/judge/power.py": ["_planned"],
+        "operator/paritygate/judge/scenarios.py": ["SPREAD"],
+        "operator/paritygate/stats/plan.py": ["plan"],
         "operator/paritygate/judge/gates.py": ["_MOST"],
         "operator/paritygate/judge/wording.py": ["SHARES"],
         "operator/paritygate/judge/columns.py": ["_NOT_ON_ANSWERS", "column_of", "_KINDS"],

@@ -2,35 +2,22 @@
 
 from functools import lru_cache
 
-from paritygate.api import TRAITS, Claim, EvaluationPlan, Evidence, Inference, Metric, Power
+from paritygate.api import TRAITS, Claim, EvaluationPlan, Evidence, Inference, Power
 from paritygate.stats import plan as planning
-from paritygate.stats.bounded import BOUNDED_1
 from paritygate.stats.flip import FlipBet
 
 from .budget import alpha_of
-from .columns import Kind, column_of
+from .columns import column_of
 from .processes.confusion import ratio_of
+from .scenarios import SPREAD, planned_bounded, planned_gap, planned_locked, planned_rate, planned_ratio
 
-TARGET_POWER = 0.9
 LEAST_POWER = 0.5
 """A hard gate that would pass an equal candidate less often than this is underpowered."""
 
 PLENTY = 4
 """Times the items needed: beyond it nothing is simulated, it costs time and memory and changes nothing."""
 
-_EDGE = 1e-4
-"""Of a share that is planned for."""
-
-SPREAD = {
-    Kind.BRIER: 0.001,
-    Kind.LOG_LOSS: 0.001,
-    Kind.ABSOLUTE_ERROR: 0.001,
-    Kind.LABEL_ERROR: 0.005,
-    Kind.NEIGHBOUR_PRECISION: 0.01,
-    Kind.NEIGHBOUR_CHANGE: 0.01,
-    Kind.COSINE_CHANGE: 0.001,
-}
-"""E d^2 that is planned for and simulated, of a column of losses: a judgement, on which nothing else rests."""
+_EDGE = 1e-4  # of a share that is planned for
 
 
 def planned(
@@ -67,30 +54,39 @@ def _planned(
     plan: EvaluationPlan, claim: Claim, have: int, all_of_them: bool, share: float | None, with_margin: bool
 ) -> Power | None:
     alpha, margin, flips = alpha_of(plan), float(claim.margin or 0), float(plan.flip_rate)
+    told = None
     match TRAITS[claim.metric].evidence:
         # Of a part of a locked set the rest stays open: planned as if it were drawn anew.
         case Evidence.FLIPS if plan.inference is Inference.LOCKED_SET and all_of_them:
-            return _locked(have, alpha, margin, flips)
+            found = planned_locked(have, alpha, margin, flips)
         case Evidence.FLIPS:
             return _flips(have, alpha, margin, flips, with_margin)
         case Evidence.RATE:
-            return _rate(have, alpha, margin, flips)
+            found = planned_rate(have, alpha, margin, flips)
         case Evidence.BOUNDED:
-            return _bounded(have, alpha, margin, SPREAD[column_of(claim).kind])
+            found = planned_bounded(have, alpha, margin, SPREAD[column_of(claim).kind])
         case Evidence.CONFUSION:
-            return _ratio(have, alpha, margin, claim.metric, float(claim.beta or 1), share or 0.0, flips)
+            told = share or 0.0
+            # A class that every item bears, or none, has no precision to lose: planned as one that is nearly so. Two
+            # digits of its share plan well enough, and a thousand classes need not all be planned one by one.
+            known = min(max(float(f"{told:.2g}"), _EDGE), 1 - _EDGE)
+            found = planned_ratio(have, alpha, margin, ratio_of(claim.metric, float(claim.beta or 1)), known, flips)
         case Evidence.GAP:
-            return _gap(have, alpha, margin, share or 0.0, flips)
+            told = share or 0.0
+            second = round(have * told)
+            found = planned_gap(have - second, second, alpha, margin, flips)
         case Evidence.REGRESSIONS:
             return Power(needed=have, have=have, power=1.0 if have and all_of_them else 0.0)
-    return None
+        case _:
+            return None
+    return Power(needed=found.needed, have=have, power=found.power, share=told)
 
 
 @lru_cache(maxsize=256)
 def _needed(alpha: float, margin: float, flips: float) -> int:
     """However many there are: each of a thousand classes has another number of items."""
     bet = FlipBet(v0=flips)
-    return planning.items_needed(alpha=alpha, margin=margin, flip_rate=flips, power=TARGET_POWER, bet=bet)
+    return planning.items_needed(alpha=alpha, margin=margin, flip_rate=flips, power=planning.TARGET_POWER, bet=bet)
 
 
 @lru_cache(maxsize=4096)
@@ -101,45 +97,5 @@ def _flips(have: int, alpha: float, margin: float, flips: float, with_margin: bo
     power = planning.planned_power(least, alpha=alpha, margin=margin, flip_rate=flips, bet=bet)
     smallest = None
     if with_margin and power < LEAST_POWER:
-        smallest = planning.smallest_margin(have, alpha=alpha, flip_rate=flips, power=TARGET_POWER, bet=bet)
+        smallest = planning.smallest_margin(have, alpha=alpha, flip_rate=flips, power=planning.TARGET_POWER, bet=bet)
     return Power(needed=needed, have=have, power=power, smallest_margin=smallest)
-
-
-@lru_cache(maxsize=1024)
-def _locked(have: int, alpha: float, margin: float, flips: float) -> Power:
-    found = planning.planned_locked(have, alpha, margin, flips)
-    return Power(needed=found.needed, have=have, power=found.power)
-
-
-@lru_cache(maxsize=1024)
-def _rate(have: int, alpha: float, limit: float, flips: float) -> Power:
-    found = planning.planned_rate(have, alpha, limit, flips)
-    return Power(needed=found.needed, have=have, power=found.power)
-
-
-@lru_cache(maxsize=1024)
-def _bounded(have: int, alpha: float, margin: float, spread: float) -> Power:
-    found = planning.planned_bounded(have, alpha, margin, BOUNDED_1.v0, spread)
-    return Power(needed=found.needed, have=have, power=found.power)
-
-
-def _ratio(have: int, alpha: float, margin: float, metric: Metric, beta: float, share: float, flips: float) -> Power:
-    # A class that every item bears, or none, has no precision to lose: planned as one that is nearly so. Two digits of
-    # its share plan well enough, and a thousand classes need not all be planned one by one.
-    known = min(max(float(f"{share:.2g}"), _EDGE), 1 - _EDGE)
-    found = _planned_ratio(have, alpha, margin, metric, beta, known, flips)
-    return Power(needed=found.needed, have=have, power=found.power, share=share)
-
-
-@lru_cache(maxsize=1024)
-def _planned_ratio(
-    have: int, alpha: float, margin: float, metric: Metric, beta: float, share: float, flips: float
-) -> planning.Planned:
-    return planning.planned_ratio(have, alpha, margin, ratio_of(metric, beta), share, flips)
-
-
-@lru_cache(maxsize=1024)
-def _gap(have: int, alpha: float, margin: float, share: float, flips: float) -> Power:
-    second = round(have * share)
-    found = planning.planned_gap(have - second, second, alpha, margin, flips)
-    return Power(needed=found.needed, have=have, power=found.power, share=share)

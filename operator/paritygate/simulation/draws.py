@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from paritygate.judge import BOTH_RIGHT, BOTH_WRONG, LOST, WON, Column
 from paritygate.judge import Kind as ColumnKind
-from paritygate.judge.power import SPREAD
+from paritygate.judge.scenarios import SPREAD
 from paritygate.stats.bounded import SCALE
 from paritygate.stats.locked import allowed_loss
 

@@ -2,19 +2,18 @@
 
 The log wealth of the best fixed bet is nearly Brownian motion with drift m^2/2f and variance m^2/f, so the items to a
 pass are nearly inverse Gaussian (Wald 1947; Siegmund 1985, III). The real rule has to learn f and is up to a sixth
-slower, more when flips are rarer than three margins: there, and for every other kind of gate, the plan simulates the
-real rule. Every plan is for a candidate that loses nothing, from a fixed seed.
+slower, more when flips are rarer than three margins: there, and for every other rule (`plan`), the real rule is
+simulated, from a fixed seed. What an equal candidate looks like to a rule other than the flip rule, the caller says.
 """
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from . import flip, gap, locked, rate, ratio
+from . import flip
 from .flip import FLIP_1, FlipBet
 from .wealth import Floats, Ints, check_fraction, pass_threshold
 
@@ -25,8 +24,6 @@ TARGET_POWER = 0.9
 PATHS = 2000
 CHUNK = 100_000  # batches simulated at once: some ten MiB, for the operator plans many at a time within its limit
 LOOKS = 512  # at most, in one simulated run: a batch of 1/512 of a long run costs no more than that share of it
-FEW_LOOKS, RATIO_PATHS, GAP_PATHS = 64, 200, 150  # where a look costs a profile
-QUALITY = 0.9
 LONGEST = 2**40  # items; a gate that needs more is reported to need that many
 
 Rule = Callable[[Ints, int], Floats]
@@ -101,7 +98,10 @@ def simulate(
     if not abs(loss) <= flip_rate <= 1:
         raise ValueError(f"a loss of {loss} needs a flip rate between {abs(loss)} and 1, got {flip_rate}")
     kinds = np.array([(flip_rate + loss) / 2, (flip_rate - loss) / 2, 1 - flip_rate, 0])
-    rule = partial(_flip_rule, margin=margin, bet=bet)
+
+    def rule(counts: Ints, _: int) -> Floats:
+        return flip.gains(counts, margin, bet).path()
+
     return _ends(rule, alpha, kinds, bet.batch, items // bet.batch, paths, seed)
 
 
@@ -162,140 +162,7 @@ def smallest_margin(items: int, *, alpha: float, flip_rate: float, power: float,
     return high
 
 
-def planned_rate(have: int, alpha: float, limit: float, flip_rate: float) -> Planned:
-    """Plan of `rate/1`, for a candidate worth releasing: half of the technique's flips are harmful, but no more than a
-    third of the limit. A technique whose usual rate lies above the limit is no reason to refuse.
-
-    Raises ValueError for alpha or limit outside (0, 1).
-    """
-    expected, horizon = (
-        min(check_fraction("limit", limit), 1.5 * flip_rate) / 3,
-        _brownian_items(alpha, limit, limit / 4),
-    )
-
-    def rule(counts: Ints, batch: int) -> Floats:
-        return rate.gains(counts, limit, replace(rate.RATE_1, batch=batch)).path()
-
-    return _planned(have, rule, alpha, np.array([expected, 1 - expected]), horizon)
-
-
-def planned_bounded(have: int, alpha: float, margin: float, v0: float, v: float | None = None) -> Planned:
-    """Plan of `bounded`, for an equal candidate: E d = 0 and E d^2 = `v`, by default the `v0` that the bet believes.
-
-    Nine in ten of its losses are +-sqrt(v)/3 and one is +-3 sqrt(v), as uneven as those of a Brier score.
-    Raises ValueError for arguments outside (0, 1).
-    """
-    check_fraction("margin", margin)
-    v = check_fraction("v", v0 if v is None else v)
-    large = min(1.0, 3 * math.sqrt(v))
-    often = 0.9 * v / large**2
-    small = math.sqrt(0.1 * v / (1 - often))
-    losses, kinds = np.array([large, -large, small, -small]), np.array([often, often, 1 - often, 1 - often]) / 2
-    rule = partial(_flip_rule, margin=margin, bet=FlipBet(v0=v0), losses=losses)
-    return _planned(have, rule, alpha, kinds, _brownian_items(alpha, margin, v))
-
-
-def planned_locked(population: int, alpha: float, margin: float, flip_rate: float) -> Planned:
-    """Plan of `locked`, for a candidate that is equal in general: its net loss on this very set is chance too.
-
-    `needed` is the number of items of this set that have to be seen or, if its power is too small, the size of a set
-    that would do. Raises ValueError for a population below 1 or alpha or margin outside (0, 1).
-    """
-    locked.allowed_loss(population, margin)  # refuses what cannot be judged
-    bet = replace(locked.LOCKED_1, v0=min(max(flip_rate, 1e-6), 1 - 1e-6))
-    kinds, draw = _equal(flip_rate), np.random.default_rng(0)
-
-    def ends(size: int) -> Floats:
-        batch, batches = _batches(size)
-        counts = draw.multinomial(batch, kinds, (PATHS // 4, batches))
-        counts[:, -1] = draw.multinomial(size - batch * (batches - 1), kinds, len(counts))
-        wealth = locked.gains(counts, size, margin, replace(bet, batch=batch)).path()
-        certain = np.where(wealth[:, -1] == np.inf, size, np.inf)
-        return np.minimum(_first(wealth >= pass_threshold(alpha), batch), certain)
-
-    times, size = ends(population), population
-    power = float(np.isfinite(times).mean())
-    if math.isinf(_quantile(times, TARGET_POWER)):
-        # Whatever the rule: nine sets in ten must themselves lose less than the margin.
-        size = max(size, int(1.2 * flip_rate / margin**2))
-    while math.isinf(needed := _quantile(times, TARGET_POWER)):
-        size = math.ceil(1.25 * size)
-        times = np.where(np.isfinite(ends(size)), size, np.inf)
-    return Planned(int(needed), power)
-
-
-def planned_ratio(
-    have: int, alpha: float, margin: float, metric: ratio.RatioMetric, prevalence: float, flip_rate: float
-) -> Planned:
-    """Plan of `ratio` for an equal candidate.
-
-    `prevalence` is the share of items whose label is positive; recall and precision of both models are `QUALITY`; a
-    quarter of the flips falls on each of the four ways to disagree, as far as there are errors enough.
-    Raises ValueError for a prevalence outside (0, 1).
-    """
-    wrong = (1 - QUALITY) * check_fraction("prevalence", prevalence)
-    moved = min(flip_rate / 4, wrong / 2)
-    agreed = np.array([1 - prevalence - wrong, 0, 0, wrong, wrong, 0, 0, QUALITY * prevalence])
-    kinds = np.clip(agreed + moved * np.array([-1, 1, 1, -1, -1, 1, 1, -1]), 0, None)
-    kinds /= kinds.sum()
-    theta, threshold = ratio.ratio_estimates(metric, kinds)[0] or 0.0, pass_threshold(alpha)
-    spread = 4 * moved / (prevalence * QUALITY)  # of a said positive, about
-    horizon = _brownian_items(alpha, margin, spread) / prevalence
-    # The bets are fixed: for a margin far below the smallest no number of items would do.
-    while ratio.log_e(metric, np.rint(horizon * kinds).astype(np.int64), margin) < threshold:
-        horizon *= 2
-        if horizon > LONGEST:
-            return Planned(LONGEST, 0.0)
-
-    def rule(counts: Ints, batch: int) -> Floats:
-        totals = np.cumsum(counts, axis=1)
-        # Wealth at the true ratio is no less than the evidence: only where that suffices the whole is worked out.
-        wealth = ratio.profile(metric, totals, margin, theta)
-        for look in range(wealth.shape[1]):
-            tried = (wealth[:, look] >= threshold) & ~(wealth[:, :look] >= threshold).any(1)
-            wealth[tried, look] = ratio.log_e(metric, totals[tried, look], margin)
-        return wealth
-
-    return _planned(have, rule, alpha, kinds, horizon, RATIO_PATHS, lambda batches: LOOKS // FEW_LOOKS)
-
-
-def planned_gap(have_g: int, have_h: int, alpha: float, margin: float, flip_rate: float) -> Planned:
-    """Plan of `gap`, for a candidate that loses nothing in either group, each of them flipping at `flip_rate`.
-
-    `needed` counts the items of both groups, in the proportion of those at hand (half and half, with power 0, if one
-    has none). Raises ValueError for alpha or margin outside (0, 1) or a flip rate outside [0, 1].
-    """
-    check_fraction("margin", margin)
-    have, both = have_g + have_h, min(have_g, have_h) > 0
-    share, kinds = have_g / have if both else 0.5, _equal(flip_rate)
-
-    def rule(counts: Ints, batch: int) -> Floats:
-        signs = gap.planned_path(counts, margin, replace(gap.GAP_1, batch=batch))
-        least: Floats = np.maximum.accumulate(signs, axis=1).min(-1)  # each sign latches at a time of its own
-        return least
-
-    horizon = _brownian_items(alpha, margin, flip_rate / share + flip_rate / (1 - share))
-    both_kinds = np.concatenate((share * kinds, (1 - share) * kinds))
-    found = _planned(have, rule, alpha, both_kinds, horizon, GAP_PATHS, lambda batches: -(-batches // FEW_LOOKS))
-    return found if both else replace(found, power=0.0)
-
-
-def _flip_rule(counts: Ints, batch: int, margin: float, bet: FlipBet, losses: Floats = flip.LOSSES) -> Floats:
-    return flip.gains(counts, margin, replace(bet, batch=batch), losses=losses).path()
-
-
-def _equal(flip_rate: float) -> Floats:
-    """How often an equal candidate's items are [n10, n01, n11, n00]."""
-    return np.array([flip_rate / 2, flip_rate / 2, 1 - flip_rate, 0])
-
-
-def _brownian_items(alpha: float, margin: float, v: float) -> float:
-    """Twice the items of the formula, and never fewer than twice what luck alone needs: where a simulation starts."""
-    least = items_without_a_flip(alpha, margin)
-    return 2 * max(least, pass_time_quantile(TARGET_POWER, alpha) * v / margin**2)
-
-
-def _planned(
+def plan(
     have: int,
     rule: Rule,
     alpha: float,
@@ -304,8 +171,8 @@ def _planned(
     paths: int = PATHS // 2,
     together: Callable[[int], int] = lambda batches: 1,
 ) -> Planned:
-    """From runs whose items are drawn as one of `kinds`, the chance of each, first within `horizon` items. `together`
-    says how many of so many batches make one.
+    """What a rule needs for `alpha`, and has with `have` items, when items are drawn as one of `kinds`, the chance of
+    each. Runs of at first `horizon` items are simulated; `together` says how many of so many batches make one.
     """
 
     def run(items: float) -> Floats:
@@ -321,6 +188,40 @@ def _planned(
         times = run(min(max(have, 2 * needed), 4 * needed))
     needed = min(_quantile(times, TARGET_POWER), LONGEST)
     return Planned(int(needed), float((times <= have).mean()))
+
+
+def plan_whole(
+    population: int, rule: Callable[[Ints, int, int], Floats], alpha: float, kinds: Floats, least: float
+) -> Planned:
+    """What a rule (that is also told the size) needs of a finite set, whose items are themselves drawn as `kinds`.
+
+    `needed` is the number of its items that have to be seen or, if its power is too small, the size of a set that
+    would do: sought from `least` upwards.
+    """
+    draw = np.random.default_rng(0)
+
+    def ends(size: int) -> Floats:
+        batch, batches = _batches(size)
+        counts = draw.multinomial(batch, kinds, (PATHS // 4, batches))
+        counts[:, -1] = draw.multinomial(size - batch * (batches - 1), kinds, len(counts))
+        wealth = rule(counts, batch, size)
+        certain = np.where(wealth[:, -1] == np.inf, size, np.inf)
+        return np.minimum(_first(wealth >= pass_threshold(alpha), batch), certain)
+
+    times, size = ends(population), population
+    power = float(np.isfinite(times).mean())
+    if math.isinf(_quantile(times, TARGET_POWER)):
+        size = max(size, int(least))
+    while math.isinf(needed := _quantile(times, TARGET_POWER)):
+        size = math.ceil(1.25 * size)
+        times = np.where(np.isfinite(ends(size)), size, np.inf)
+    return Planned(int(needed), power)
+
+
+def first_horizon(alpha: float, margin: float, v: float) -> float:
+    """Items for `plan` to start with, where E d^2 is `v`: twice those of the formula, and of what luck alone needs."""
+    least = items_without_a_flip(alpha, margin)
+    return 2 * max(least, pass_time_quantile(TARGET_POWER, alpha) * v / margin**2)
 
 
 def _ends(rule: Rule, alpha: float, kinds: Floats, batch: int, batches: int, paths: int, seed: int = 0) -> Floats:
