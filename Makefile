@@ -22,8 +22,9 @@ check: env ## Formatting, lint, types, import rules, generated files
 	.venv/bin/lint-imports --no-cache
 	$(PY) -m paritygate.api.crd --check
 
+# What none of them needs is not even opened: torch alone takes seconds a worker.
 unit: env ## Tests that need nothing but Python (under a minute)
-	$(PYTEST) -m "not whole and not api and not cluster and not alone" -n auto --dist loadgroup
+	$(PYTEST) --ignore tests/e2e --ignore-glob "tests/evaluator/test_torch_*" -m "not whole and not api and not cluster and not alone" -n auto --dist loadgroup
 
 test-whole: env ## Whole evaluations of real models, torch among them; simulations of error rates
 	$(PYTEST) -m whole -n auto --dist loadgroup

@@ -1,5 +1,6 @@
 """The simulation's tallies count ahead; what they show is what the judge's own tallies show, step by step."""
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -15,9 +16,10 @@ from paritygate.simulation.paths import _Answers
 from .settings import a_setting
 
 SETTINGS = {
-    "flips, rates and losses": a_setting(rare=0.1),
-    "a locked set": a_setting(rare=0.3, locked=True, items=1003),
-    "classes, a gap and must-pass": a_setting(
+    "flips, rates and losses": partial(a_setting, rare=0.1),
+    "a locked set": partial(a_setting, rare=0.3, locked=True, items=1003),
+    "classes, a gap and must-pass": partial(
+        a_setting,
         {"name": "p", "metric": "Precision", "margin": "0.08", "value": "1"},
         {"name": "g", "metric": "FairnessGap", "margin": "0.08", "sliceBy": "scanner"},
         items=2001,
@@ -40,8 +42,9 @@ def shown(gates: ItemGates, answers: _Answers) -> list[tuple[object, ...]]:
     return found
 
 
-@pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS.keys())
-def test_every_step_is_the_same_as_with_the_judges_own_tallies(setting: Setting) -> None:
+@pytest.mark.parametrize("made", SETTINGS.values(), ids=SETTINGS.keys())
+def test_every_step_is_the_same_as_with_the_judges_own_tallies(made: Callable[[], Setting]) -> None:
+    setting = made()
     hard = hard_gates(setting.gates)
     for place, candidate in enumerate(candidates(setting)):
         values = {

@@ -1,5 +1,8 @@
 """Of candidates exactly at a margin at most alpha pass, whichever gate it is: whole evaluations by the real judge."""
 
+from collections.abc import Callable
+from functools import partial
+
 import pytest
 from paritygate.api import Task, Technique
 from paritygate.simulation import Kind, Row, Setting, candidates, evaluate, summarize
@@ -21,32 +24,47 @@ def simulated(setting: Setting, kind: Kind, paths: int) -> list[Row]:
 
 
 SETTINGS = [
-    ("accuracy", 400, a_setting(ACCURACY, only=["accuracy"], items=1600)),
-    ("all flips harmful", 400, a_setting(ACCURACY, only=["accuracy"], items=1600, technique=Technique.FP16)),
-    ("locked set", 400, a_setting(ACCURACY, only=["accuracy"], items=1000, locked=True)),
+    ("accuracy", 400, partial(a_setting, ACCURACY, only=["accuracy"], items=1600)),
+    ("all flips harmful", 400, partial(a_setting, ACCURACY, only=["accuracy"], items=1600, technique=Technique.FP16)),
+    ("locked set", 400, partial(a_setting, ACCURACY, only=["accuracy"], items=1000, locked=True)),
     (
         "a slice",
         400,
-        a_setting({"name": "s", "metric": "Accuracy", "margin": "0.05", "sliceBy": "scanner"}, only=["s"], rare=0.15),
+        partial(
+            a_setting,
+            {"name": "s", "metric": "Accuracy", "margin": "0.05", "sliceBy": "scanner"},
+            only=["s"],
+            rare=0.15,
+        ),
     ),
-    ("recall", 300, a_setting({"name": "r", "metric": "Recall", "margin": "0.05"}, only=["r"])),
-    ("harmful flips", 400, a_setting({"name": "h", "metric": "HarmfulFlipRate", "margin": "0.04"}, only=["h"])),
-    ("differing answers", 400, a_setting({"name": "d", "metric": "DisagreementRate", "margin": "0.04"}, only=["d"])),
+    ("recall", 300, partial(a_setting, {"name": "r", "metric": "Recall", "margin": "0.05"}, only=["r"])),
+    (
+        "harmful flips",
+        400,
+        partial(a_setting, {"name": "h", "metric": "HarmfulFlipRate", "margin": "0.04"}, only=["h"]),
+    ),
+    (
+        "differing answers",
+        400,
+        partial(a_setting, {"name": "d", "metric": "DisagreementRate", "margin": "0.04"}, only=["d"]),
+    ),
     (
         "abstention",
         200,
-        a_setting(
+        partial(
+            a_setting,
             LOOSE,
             {"name": "a", "metric": "AbstentionRate", "margin": "0.02", "confidence": "0.8"},
             only=["accuracy", "a"],
             items=1600,
         ),
     ),
-    ("Brier", 200, a_setting({"name": "b", "metric": "Brier", "margin": "0.01"}, only=["b"], items=1500)),
+    ("Brier", 200, partial(a_setting, {"name": "b", "metric": "Brier", "margin": "0.01"}, only=["b"], items=1500)),
     (
         "regression",
         200,
-        a_setting(
+        partial(
+            a_setting,
             {"name": "e", "metric": "AbsoluteError", "margin": "0.01", "cap": "5"},
             only=["e"],
             task=Task.REGRESSION,
@@ -56,12 +74,15 @@ SETTINGS = [
     (
         "precision",
         40,
-        a_setting({"name": "p", "metric": "Precision", "margin": "0.05", "value": "1"}, only=["p"], items=4000),
+        partial(
+            a_setting, {"name": "p", "metric": "Precision", "margin": "0.05", "value": "1"}, only=["p"], items=4000
+        ),
     ),
     (
         "the gap",
         25,
-        a_setting(
+        partial(
+            a_setting,
             LOOSE,
             {"name": "g", "metric": "FairnessGap", "margin": "0.05", "sliceBy": "scanner"},
             only=["accuracy", "g"],
@@ -69,16 +90,19 @@ SETTINGS = [
             rare=0.4,
         ),
     ),
-    ("documents", 300, a_setting(ACCURACY, only=["accuracy"], items=8000, document=5)),
+    ("documents", 300, partial(a_setting, ACCURACY, only=["accuracy"], items=8000, document=5)),
     (
         "harmful flips in documents",
         300,
-        a_setting({"name": "h", "metric": "HarmfulFlipRate", "margin": "0.04"}, only=["h"], items=8000, document=4),
+        partial(
+            a_setting, {"name": "h", "metric": "HarmfulFlipRate", "margin": "0.04"}, only=["h"], items=8000, document=4
+        ),
     ),
     (
         "a slice that cuts documents",
         200,
-        a_setting(
+        partial(
+            a_setting,
             {"name": "s", "metric": "Accuracy", "margin": "0.05", "sliceBy": "scanner"},
             only=["s"],
             items=8000,
@@ -89,19 +113,21 @@ SETTINGS = [
     (
         "precision with an item a document",
         20,
-        a_setting(
+        partial(
+            a_setting,
             {"name": "p", "metric": "Precision", "margin": "0.05", "value": "1"},
             only=["p"],
             items=8000,
             document=2,
         ),
     ),
-    ("beside must-pass items", 300, a_setting(ACCURACY, only=["accuracy", "must-pass-chosen"], must_pass=400)),
+    ("beside must-pass items", 300, partial(a_setting, ACCURACY, only=["accuracy", "must-pass-chosen"], must_pass=400)),
 ]
 
 
-@pytest.mark.parametrize(("paths", "setting"), [s[1:] for s in SETTINGS], ids=[s[0] for s in SETTINGS])
-def test_at_the_margin_at_most_alpha_pass_and_equal_candidates_do(paths: int, setting: Setting) -> None:
+@pytest.mark.parametrize(("paths", "made"), [s[1:] for s in SETTINGS], ids=[s[0] for s in SETTINGS])
+def test_at_the_margin_at_most_alpha_pass_and_equal_candidates_do(paths: int, made: Callable[[], Setting]) -> None:
+    setting = made()
     rows = simulated(setting, Kind.AT_MARGIN, paths)
     assert rows
     for row in rows:
