@@ -9,7 +9,7 @@ from paritygate.stats import ratio
 from paritygate.stats.wealth import harm_threshold, pass_threshold
 
 from ..batchlog import decode_cells, encode_cells
-from .terms import SLACK, Ints, Terms, tabulated
+from .terms import SLACK, Ints, Latched, Terms, tabulated
 
 BATCH = 64
 """Items between two looks: a look costs a profile over all the values that the baseline's ratio may have."""
@@ -18,7 +18,7 @@ CELLS = ratio.KINDS
 """4 y + 2 yB + yC."""
 
 
-class ConfusionProcess:
+class ConfusionProcess(Latched[ratio.RatioState]):
     """`theta_B - theta_C < margin` for a ratio of means theta.
 
     While items are counted only the latches move: wealth is worked out when it is asked for.
@@ -31,21 +31,6 @@ class ConfusionProcess:
         self._pass = ratio.RatioState(pass_threshold(terms.alpha))
         self._harm = ratio.RatioState(harm_threshold(terms.hard, terms.alpha_fail))
         self._log: list[Ints] = [np.zeros((0, CELLS), np.int64)]
-
-    @property
-    def n(self) -> int:
-        """Items counted."""
-        return self._pass.items
-
-    @property
-    def pass_at(self) -> int | None:
-        """Items after which the claim was proved."""
-        return self._pass.latched_at
-
-    @property
-    def harm_at(self) -> int | None:
-        """Items after which harm was proved."""
-        return self._harm.latched_at
 
     @property
     def rule(self) -> str:

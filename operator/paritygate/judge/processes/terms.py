@@ -89,7 +89,7 @@ class Process(Protocol):
         ...
 
 
-class Side(Protocol):
+class Latching(Protocol):
     """One e-process of `stats`: for the claim, or against it."""
 
     @property
@@ -102,16 +102,11 @@ class Side(Protocol):
         """Items after which it was sure."""
         ...
 
-    @property
-    def sup_log_e(self) -> float:
-        """The largest log wealth so far."""
-        ...
+
+State = TypeVar("State", bound=Latching)
 
 
-State = TypeVar("State", bound=Side)
-
-
-class TwoSided(Generic[State]):
+class Latched(Generic[State]):
     """What processes with one side for the claim and one against it have in common."""
 
     _pass: State
@@ -131,6 +126,22 @@ class TwoSided(Generic[State]):
     def harm_at(self) -> int | None:
         """Items after which harm was proved."""
         return self._harm.latched_at
+
+
+class Peaking(Latching, Protocol):
+    """One that knows its largest wealth at any time, and need not work it out."""
+
+    @property
+    def sup_log_e(self) -> float:
+        """The largest log wealth so far."""
+        ...
+
+
+Known = TypeVar("Known", bound=Peaking)
+
+
+class TwoSided(Latched[Known]):
+    """Both of whose sides know their largest wealth."""
 
     @property
     def harm_peak(self) -> float:
